@@ -1,0 +1,51 @@
+# Needs Python 3.11 to 3.13 and make, nothing else. Another interpreter: make test PYTHON=python3.12
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+RUN    := $(VENV)/.run-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+DEV    := $(subst .run-,.dev-,$(RUN))
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test serve lint types spec lock clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | while IFS='|' read -r t d; do printf '  make %-8s %s\n' "$$t" "$$d"; done
+
+$(RUN): requirements.txt pyproject.toml
+	@echo "setting up $(VENV) with $$($(PYTHON) --version)" >&2
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --require-hashes --requirement requirements.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): $(RUN) requirements-dev.txt
+	@$(PIP) install --require-hashes --requirement requirements-dev.txt
+	@touch $@
+
+demo: $(RUN) ## the main job, end to end, on real input
+	@$(BIN)/verifier demo
+
+serve: $(RUN) ## the service on http://127.0.0.1:8080 until Ctrl-C
+	@$(BIN)/verifier serve
+
+test: $(DEV) ## the whole suite; starts every server it needs
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(DEV) ## style
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(DEV) ## types, strict
+	@$(BIN)/mypy
+
+spec: $(RUN) ## print the OpenAPI document and the tables into api_spec/
+	@$(BIN)/verifier openapi > api_spec/openapi.json
+
+lock: ## make the hashed lock files anew (needs uv on the PATH)
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --group pyproject.toml:build pyproject.toml --output-file requirements.txt
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --group pyproject.toml:build --group pyproject.toml:dev --constraint requirements.txt pyproject.toml --output-file requirements-dev.txt
+
+clean: ## remove what the commands above made
+	rm -rf $(VENV) var build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""HTTP only: schema in, use case, schema out."""

@@ -1,0 +1,194 @@
+"""What was written down: the events of a pack, alerts; and the table of reasons."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from flask import Response, request
+from flask_smorest import Blueprint
+
+from verifier.api.bodies import invalid
+from verifier.api.commands import encoded, identify
+from verifier.api.openapi import answers, faults, query
+from verifier.api.problems import of_fault
+from verifier.api.runtime import ports
+from verifier.api.security import open_route, secured
+from verifier.domain.journal import Alert, AlertQuery, Fault
+from verifier.domain.pack import Actor
+from verifier.domain.reasons import LANGUAGES, REASONS, words
+from verifier.services import archive
+
+blueprint = Blueprint("archive", __name__, url_prefix="/v1", description="What was written down.")
+FILTERS = ("status", "gtin", "lot", "code", "site")
+
+
+@dataclass(frozen=True, slots=True)
+class EventOut:
+    """One attempt. Site, client and circumstances are null for others' events."""
+
+    event_id: str
+    operation: str
+    reason: str | None
+    code: str
+    accepted: bool
+    version: int | None
+    state_before: str | None
+    state_after: str | None
+    received_at: datetime
+    occurred_at: datetime | None
+    site: str | None
+    client_id: str | None
+    details: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Oldest first."""
+
+    events: list[EventOut]
+
+
+@dataclass(frozen=True, slots=True)
+class Alerts:
+    """Newest first; the header Link leads to the next page."""
+
+    alerts: list[Alert]
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonOut:
+    """One code of a verdict; title and advice by language."""
+
+    code: str
+    signal: str
+    alert: str | None
+    title: dict[str, str]
+    advice: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Reasons:
+    """Every code."""
+
+    reasons: list[ReasonOut]
+
+
+@blueprint.get("/packs/events")
+@query(gtin="GTIN", serial="Serial number")
+@answers(Events, "The attempts on this pack that you may see.")
+@faults(401, 403, 404, 422)
+@secured("audit:read")
+def events(actor: Actor) -> Response:
+    """What happened to a pack."""
+    code = identify(parameter("gtin"))
+    shown = archive.history(ports(), actor, code.gtin, parameter("serial"))
+    if isinstance(shown, Fault):
+        raise of_fault(shown)
+    return encoded(Events([event_out(item) for item in shown]))
+
+
+@blueprint.get("/alerts")
+@query(
+    required=(),
+    status="new, …",
+    gtin="GTIN",
+    lot="Lot",
+    code="Alert code",
+    site="GLN (authority, operator)",
+    cursor="From the header Link",
+)
+@answers(Alerts, "A page of alerts, newest first.")
+@faults(401, 403, 422)
+@secured("alerts:read")
+def alerts(actor: Actor) -> Response:
+    """Alerts that you may see."""
+    wanted = {name: request.args[name] for name in FILTERS if request.args.get(name)}
+    if "gtin" in wanted:
+        wanted["gtin"] = identify(wanted["gtin"]).gtin
+    asked = AlertQuery(limit=archive.PAGE + 1, before=position(request.args.get("cursor")), **wanted)
+    page = archive.alerts(ports(), actor, asked)
+    if isinstance(page, Fault):
+        raise of_fault(page)
+    response = encoded(Alerts(list(page[: archive.PAGE])))
+    if len(page) > archive.PAGE:
+        following = urlencode(wanted | {"cursor": cursor(page[archive.PAGE - 1])})
+        response.headers["Link"] = f'</v1/alerts?{following}>; rel="next"'
+    return response
+
+
+@blueprint.get("/alerts/<alert_id>")
+@answers(Alert, "The alert.")
+@faults(401, 403, 404)
+@secured("alerts:read")
+def alert(actor: Actor, alert_id: str) -> Response:
+    """One alert."""
+    found = archive.alert(ports(), actor, alert_id)
+    if isinstance(found, Fault):
+        raise of_fault(found)
+    return encoded(found)
+
+
+@blueprint.get("/reasons")
+@answers(Reasons, "Every code of a verdict.")
+@open_route
+def reasons() -> Response:
+    """Every code with signal, alert code, title and advice."""
+    table = [
+        ReasonOut(
+            code=reason.code,
+            signal=reason.signal,
+            alert=reason.alert or reason.alert_when_repeated,
+            title={language: words(reason.code, "", language)[0] for language in LANGUAGES},
+            advice={language: words(reason.code, "", language)[1] for language in LANGUAGES},
+        )
+        for reason in REASONS.values()
+    ]
+    return encoded(Reasons(table))
+
+
+def event_out(shown: archive.ShownEvent) -> EventOut:
+    """The event as this reader may see it."""
+    event, own = shown.event, shown.own
+    return EventOut(
+        event_id=str(event.event_id),
+        operation=event.operation,
+        reason=event.reason,
+        code=event.code,
+        accepted=event.accepted,
+        version=event.version,
+        state_before=event.state_before,
+        state_after=event.state_after,
+        received_at=event.received_at,
+        occurred_at=event.occurred_at,
+        site=event.site_gln if own else None,
+        client_id=event.client_id if own else None,
+        details=event.details if own else None,
+    )
+
+
+def parameter(name: str) -> str:
+    """A query parameter that must be there."""
+    value = request.args.get(name, "")
+    if not value or "\0" in value:
+        raise invalid(name, "This parameter is missing.")
+    return value
+
+
+def cursor(last: Alert) -> str:
+    """The position after this alert."""
+    return base64.urlsafe_b64encode(f"{last.raised_at.isoformat()} {last.id}".encode()).decode()
+
+
+def position(text: str | None) -> tuple[datetime, UUID] | None:
+    """The position that a cursor stands for."""
+    if not text:
+        return None
+    try:
+        instant, _, alert_id = base64.urlsafe_b64decode(text).decode().partition(" ")
+        return datetime.fromisoformat(instant), UUID(alert_id)
+    except (ValueError, binascii.Error):
+        raise invalid("cursor", "Take the cursor from the header Link of the page before.") from None

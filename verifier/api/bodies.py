@@ -1,0 +1,91 @@
+"""JSON bodies: read once, strictly, into typed structs; wrong ones are answered field by field."""
+
+import hashlib
+import re
+from typing import Any, TypeVar
+
+import msgspec
+from flask import request
+
+from verifier.api.problems import Problem
+
+Body = TypeVar("Body", bound=msgspec.Struct)
+DEPTH = 16
+_AT = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<path>.*)`)?$", re.DOTALL)
+_FIELD = re.compile(r"(?:unknown|required) field `(?P<name>[^`]*)`")
+
+
+def json_body() -> Any:
+    """The parsed body of this request.
+
+    Raises:
+        Problem: 415 for anything but JSON, 413 over the limit, 400 for what is not JSON or nested too deeply.
+    """
+    if request.mimetype != "application/json":
+        raise Problem("unsupported_media_type", "Send the body as application/json.")
+    data = request.get_data(cache=False)
+    try:
+        value = msgspec.json.decode(data)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise Problem("malformed_json", "The body is empty, cut off, not JSON or nested too deeply.") from None
+    if _deeper_than(value, DEPTH):
+        raise Problem("malformed_json", f"The body is nested more than {DEPTH} levels deep.")
+    return value
+
+
+def convert(value: Any, kind: type[Body]) -> Body:
+    """The value as this struct.
+
+    Raises:
+        Problem: 422 `invalid_request` naming the field.
+    """
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise invalid(*_located(str(error))) from None
+
+
+def invalid(field: str, message: str) -> Problem:
+    """422 for one field."""
+    return Problem(
+        "invalid_request", f"{field or 'The body'}: {message}", errors={field or "body": [message]}
+    )
+
+
+def digest(route: str, value: Any) -> bytes:
+    """What an idempotency key stands for: the route and the body, whatever its order of names and blanks."""
+    return hashlib.sha256(route.encode() + b"\0" + msgspec.json.encode(value, order="sorted")).digest()
+
+
+def idempotency_key() -> str:
+    """The request's key.
+
+    Raises:
+        Problem: 400 when it is missing or not 1 to 255 printable characters.
+    """
+    key = request.headers.get("Idempotency-Key", "")
+    if not 1 <= len(key) <= 255 or not (key.isascii() and key.isprintable()):
+        raise Problem(
+            "idempotency_key_required",
+            "Send a header Idempotency-Key of 1 to 255 printable characters, a new one for each new request.",
+        )
+    return key
+
+
+def _located(message: str) -> tuple[str, str]:
+    """The field and the sentence in a message of the decoder."""
+    match = _AT.match(message)
+    what, path = (match["what"], match["path"]) if match else (message, None)
+    named = _FIELD.search(what)
+    parts = [part for part in ((path or "").strip("."), named["name"] if named else "") if part]
+    return ".".join(parts), what
+
+
+def _deeper_than(value: Any, levels: int) -> bool:
+    if isinstance(value, dict):
+        children: Any = value.values()
+    elif isinstance(value, list):
+        children = value
+    else:
+        return False
+    return levels == 0 or any(_deeper_than(child, levels - 1) for child in children)

@@ -1,0 +1,96 @@
+"""What requests look like; the OpenAPI document is made from these. Unknown fields are refused:
+there is no field for patient data."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from verifier.domain.lifecycle import Seal
+from verifier.domain.scan import EntryMode
+
+Pseudonym = Annotated[str, Meta(pattern="^[A-Za-z0-9._-]{1,64}$", description="Pseudonymous; never a name.")]
+Instant = Annotated[datetime, Meta(tz=True)]
+Reason = Annotated[str, Meta(min_length=1, max_length=500)]
+Text = Annotated[str, Meta(min_length=1, max_length=200)]
+GTIN = Annotated[str, Meta(description="8, 12, 13 or 14 digits with a right check digit.", max_length=14)]
+LOT = Annotated[str, Meta(description="1 to 20 characters of GS1 set 82.", max_length=64)]
+GLN = Annotated[str, Meta(pattern="^[0-9]{13}$")]
+
+
+class DecommissionReason(StrEnum):
+    """Why a pack leaves the supply chain; also the state that it goes to."""
+
+    DESTROYED = "destroyed"
+    EXPORTED = "exported"
+    SAMPLE = "sample"
+    FREE_SAMPLE = "free_sample"
+    STOLEN = "stolen"
+    LOCKED = "locked"
+    CHECKED_OUT = "checked_out"
+
+
+class DeviceIn(Struct, forbid_unknown_fields=True):
+    """The device and its own running number, unique for ever at the site in changes of state."""
+
+    id: Pseudonym
+    sequence: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
+class PackIn(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A pack: the raw code, or the elements; and how it was read."""
+
+    code: Annotated[str, Meta(max_length=8192, description="What the scanner read, GS as U+001D.")] | None = None
+    gtin: str | None = None
+    ppn: str | None = None
+    serial: str | None = None
+    lot: str | None = None
+    expiry: Annotated[str, Meta(description="YYMMDD, day 00 = the month, or YYYY-MM-DD.")] | None = None
+    entry_mode: EntryMode = EntryMode.SCANNED
+    seal: Seal = Seal.NOT_CHECKED
+    occurred_at: Instant | None = None
+    offline: bool = False
+    device: DeviceIn | None = None
+    user: Pseudonym | None = None
+    reference: Pseudonym | None = None
+
+
+class DecommissionIn(PackIn, forbid_unknown_fields=True, kw_only=True):
+    """A pack and why it leaves the supply chain."""
+
+    reason: DecommissionReason
+
+
+class ReactivateIn(PackIn, forbid_unknown_fields=True, kw_only=True):
+    """A pack, and of a dispense the declaration that it never left the site."""
+
+    not_supplied_to_public: bool = False
+
+
+class BatchIn(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A batch and why."""
+
+    gtin: GTIN
+    lot: LOT
+    reason: Reason
+
+
+class ProductReasonIn(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A product and why."""
+
+    gtin: GTIN
+    reason: Reason
+
+
+class ProductIn(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """Master data; what is left out stays as it is."""
+
+    name: Text | None = None
+    strength: Text | None = None
+    form: Text | None = None
+    pack_size: Text | None = None
+    ppn: str | None = None
+    nhrn: Annotated[str, Meta(max_length=20)] | None = None
+    profile: str | None = None
+    manufacturer_gln: GLN | None = None

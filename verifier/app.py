@@ -1,0 +1,156 @@
+"""Settings → adapters → ports → blueprints: the one place where the service is put together."""
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import structlog
+from flask import Flask, Response, g, request
+from sqlalchemy import Engine
+
+from verifier import __version__, metrics
+from verifier.api import archive, commands, openapi, packs, problems, system
+from verifier.oauth.authority import Authority
+from verifier.oauth.issuers import load_issuers
+from verifier.oauth.keys import SigningKey
+from verifier.oauth.protector import Protector
+from verifier.oauth.server import blueprint as oauth_blueprint
+from verifier.services.ports import Ports
+from verifier.settings import Settings
+from verifier.storage.access import Access
+from verifier.storage.archive import Archive
+from verifier.storage.control import Control
+from verifier.storage.database import connect
+from verifier.storage.redis_link import RedisLink
+from verifier.storage.status_cache import DatabaseReader, NoCache, StatusCache
+from verifier.storage.store import Store
+
+MAX_BODY = 1024 * 1024
+_log = structlog.get_logger("verifier.request")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What runs behind the application; `close` ends its threads and connections."""
+
+    settings: Settings
+    ports: Ports
+    protector: Protector
+    authority: Authority
+    control: Control
+    engine: Engine
+    closers: tuple[Callable[[], None], ...]
+
+    def close(self) -> None:
+        """End it; for tests and for a clean stop of a worker."""
+        for closer in self.closers:
+            closer()
+
+
+def build(settings: Settings, *, threads: int = 8, clock: Callable[[], datetime] | None = None) -> Service:
+    """The adapters and the ports, with their upkeep running.
+
+    Args:
+        settings: with a database URL; the embedded server's when it is embedded.
+        threads: how many requests one process serves at once.
+        clock: another clock than the machine's, for tests.
+    """
+    if settings.database_url is None:
+        raise ValueError("a database URL is needed; the embedded servers give one")
+    engine = connect(settings.database_url, pool=threads + 2)
+    watch_engine = connect(settings.database_url, pool=threads + 1)
+    control = Control(watch_engine)
+    reader, cache, closers = _cache(settings, engine, control)
+    control.start(*([cache.upkeep] if isinstance(cache, StatusCache) else []))
+    access = Access(engine)
+    authority = Authority(access, SigningKey.load_or_create(settings.signing_key), settings.issuer, settings.audience)
+    foreign = load_issuers(settings.oauth_issuers_file) if settings.oauth_issuers_file else ()
+    return Service(
+        settings=settings,
+        ports=Ports(
+            reader=reader,
+            store=Store(engine, cache),
+            archive=Archive(engine),
+            clock=clock or _now,
+            new_id=uuid.uuid4,
+            local_date=_local_date,
+        ),
+        protector=Protector(authority, foreign, generation=control.access_generation),
+        authority=authority,
+        control=control,
+        engine=engine,
+        closers=(control.stop, *closers, engine.dispose, watch_engine.dispose),
+    )
+
+
+def create_app(service: Service) -> Flask:
+    """The WSGI application over a built service."""
+    app = Flask("verifier", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    app.url_map.strict_slashes = False
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.extensions["verifier"] = service
+    problems.register(app)
+    api = openapi.configure(app, "Verifier", __version__)
+    for blueprint in (packs.blueprint, commands.blueprint, archive.blueprint):
+        api.register_blueprint(blueprint)
+    openapi.finish(api)
+    app.register_blueprint(oauth_blueprint(service.authority))
+    app.register_blueprint(system.blueprint)
+    app.before_request(_begin)
+    app.after_request(_end)
+    return app
+
+
+def _cache(
+    settings: Settings, engine: Engine, control: Control
+) -> tuple[Any, StatusCache | NoCache, tuple[Callable[[], None], ...]]:
+    if settings.cache_mode == "off" or settings.redis_url is None:
+        return DatabaseReader(engine), NoCache(), ()
+    link = RedisLink(settings.redis_url)
+    cache = StatusCache(engine, control, link)
+    cache.count = lambda outcome: metrics.LOOKUPS.labels(outcome).inc()
+    return cache, cache, (link.close,)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _local_date(instant: datetime, timezone: str) -> date:
+    return instant.date() if timezone == "UTC" else instant.astimezone(ZoneInfo(timezone)).date()
+
+
+def _begin() -> None:
+    given = request.headers.get("X-Request-Id", "")
+    known = 8 <= len(given) <= 64 and given.isascii() and all(c.isalnum() or c in "._-" for c in given)
+    g.request_id = given if known else uuid.uuid4().hex
+    g.started = time.perf_counter()
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+
+def _end(response: Response) -> Response:
+    if "started" not in g:
+        return response
+    seconds = time.perf_counter() - g.started
+    route = request.url_rule.rule if request.url_rule else "unmatched"
+    metrics.LATENCY.labels(route, response.status_code).observe(seconds)
+    actor = g.get("actor")
+    _log.info(
+        "request",
+        method=request.method,
+        route=route,
+        status=response.status_code,
+        ms=round(seconds * 1000, 2),
+        client_id=actor.client_id if actor else None,
+        site=actor.site.gln if actor else None,
+    )
+    response.headers["X-Request-Id"] = g.request_id
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response

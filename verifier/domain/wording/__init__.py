@@ -1,0 +1,1 @@
+"""Titles and advice, one file a language: what happened, and what to do."""

@@ -1,0 +1,75 @@
+"""Who may read what was written down: events of a pack, alerts. Art. 38: own data, and the status of packs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from verifier.domain.journal import Alert, AlertQuery, Fault, PackEvent
+from verifier.domain.pack import Actor, SiteType
+from verifier.domain.permissions import READS_EVERYTHING, owns
+from verifier.services.ports import Ports
+
+PAGE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class ShownEvent:
+    """An event as this reader may see it: without the site, the client and the circumstances of others."""
+
+    event: PackEvent
+    own: bool
+
+
+def history(ports: Ports, actor: Actor, gtin: str, serial: str) -> Sequence[ShownEvent] | Fault:
+    """The attempts on a pack, oldest first; Fault `not_found` when this reader may see none."""
+    site, everything = actor.site, actor.site.type in READS_EVERYTHING
+    if site.type is SiteType.MANUFACTURER:
+        product = ports.archive.product(gtin)
+        if product is None or not owns(site, product):
+            return not_found()
+    shown: list[ShownEvent] = []
+    for event in ports.archive.events(gtin, serial):
+        own = everything or event.site_gln == site.gln
+        if own or site.type is SiteType.MANUFACTURER or event.version is not None:
+            shown.append(ShownEvent(event, own))
+    return shown or not_found()
+
+
+def alerts(ports: Ports, actor: Actor, query: AlertQuery) -> Sequence[Alert] | Fault:
+    """A page of alerts, newest first: own ones, those of own products without any site, or all."""
+    site = actor.site
+    if site.type in READS_EVERYTHING:
+        return ports.archive.alerts(query)
+    if site.type is SiteType.MANUFACTURER:
+        if query.site is not None:
+            return Fault("not_for_this_site", "A manufacturer sees its products' alerts without their sites.")
+        return [without_site(a) for a in ports.archive.alerts(replace(query, manufacturer_gln=site.gln))]
+    if query.site not in (None, site.gln):
+        return []
+    return ports.archive.alerts(replace(query, site=site.gln))
+
+
+def alert(ports: Ports, actor: Actor, alert_id: str) -> Alert | Fault:
+    """One alert, when this reader may see it."""
+    try:
+        found = ports.archive.alert(UUID(alert_id))
+    except ValueError:
+        found = None
+    if found is None:
+        return not_found()
+    if actor.site.type in READS_EVERYTHING or found.site == actor.site.gln:
+        return found
+    product = ports.archive.product(found.gtin)
+    if product is not None and owns(actor.site, product):
+        return without_site(found)
+    return not_found()
+
+
+def without_site(found: Alert) -> Alert:
+    """What a manufacturer sees: nothing that tells which pharmacy it was."""
+    return replace(found, site=None, client_id=None, details={})
+
+
+def not_found() -> Fault:
+    """The same answer for what is not there and for what is not to be seen."""
+    return Fault("not_found", "Nothing is known under this name.")

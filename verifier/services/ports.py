@@ -1,0 +1,103 @@
+"""What the use cases need of the world. Storage satisfies these by shape."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Protocol, TypeVar
+from uuid import UUID
+
+from verifier.domain.codes import PackCode
+from verifier.domain.journal import Alert, AlertQuery, Claim, Fault, NewAlert, PackEvent, ReferenceEvent, Replay
+from verifier.domain.pack import Found, Pack, Product, State
+from verifier.domain.scan import Device
+from verifier.domain.verdict import AlertRef
+
+Result = TypeVar("Result")
+Answer = Any
+"""A frozen dataclass that the contract shows: a Verdict or the answer of a command."""
+
+
+class Reader(Protocol):
+    """Scan-time look-ups. May answer from a cache, but never with less than the last acknowledged change."""
+
+    def find(self, code: PackCode) -> Found:
+        """What is known of this code, now."""
+
+
+class Transaction(Protocol):
+    """One database transaction: all of it or nothing."""
+
+    def claim(self, claim: Claim, code: PackCode | None, gtin: str) -> Replay | Fault | None:
+        """Take the idempotency key for a pack, or without a code for a command on a product.
+
+        The stored answer when the key was used before, None when it is ours now.
+        """
+
+    def claim_device(self, site_gln: str, device: Device, event_id: UUID) -> bool:
+        """Take the device's sequence number at this site; False when it was used before."""
+
+    def find(self, code: PackCode) -> Found:
+        """What is known of this code, from the database itself."""
+
+    def move(self, pack: Pack, target: State, site_gln: str, now: datetime) -> bool:
+        """Compare-and-set on the pack's version; False when somebody was first."""
+
+    def count(self, site_gln: str, scope: str) -> int:
+        """Count one more, and say how many there are now."""
+
+    def raise_alert(self, alert: NewAlert) -> AlertRef:
+        """Raise it, or count once more the one that is there."""
+
+    def record(self, event: PackEvent, answer: Answer | None) -> None:
+        """Write the attempt down, with the answer that it got."""
+
+    def product(self, gtin: str) -> Product | None:
+        """The product of that GTIN; locked until the end of the transaction."""
+
+    def mark_batch(self, gtin: str, lot: str, *, recalled: bool | None, on_hold: bool | None) -> str:
+        """Set the overlays that are given, creating the batch when unknown; its status word."""
+
+    def put_product(self, product: Product) -> None:
+        """Write the master data, new or changed."""
+
+    def record_reference(self, event: ReferenceEvent, answer: Answer) -> None:
+        """Write the command down, with its answer; every process forgets its copies before it is acknowledged."""
+
+
+class Store(Protocol):
+    """The database behind transactions."""
+
+    def run(self, work: Callable[[Transaction], Result]) -> Result:
+        """Run `work` in one transaction and commit; again when the database asks for it.
+
+        On return the change is durable and no reader sees the state before it. When `work` returns a
+        Fault, nothing is kept.
+        """
+
+
+class Archive(Protocol):
+    """Reads of what was written down."""
+
+    def product(self, gtin: str) -> Product | None:
+        """The product of that GTIN."""
+
+    def events(self, gtin: str, serial: str) -> Sequence[PackEvent]:
+        """All attempts on this pack, oldest first."""
+
+    def alert(self, alert_id: UUID) -> Alert | None:
+        """One alert."""
+
+    def alerts(self, query: AlertQuery) -> Sequence[Alert]:
+        """Alerts, newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything a use case may touch. `local_date` gives an instant's date in an IANA time zone."""
+
+    reader: Reader
+    store: Store
+    archive: Archive
+    clock: Callable[[], datetime]
+    new_id: Callable[[], UUID]
+    local_date: Callable[[datetime, str], date]

@@ -1,0 +1,138 @@
+"""Settings from the environment: one frozen object, loud on bad values, checked in combination."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+PREFIX = "VERIFIER_"
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+
+class BadSettings(Exception):
+    """The start is refused. `code` is stable (E001 …); the sentence says what to change."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(f"{code}: {sentence}")
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All of it. None as a database or Redis URL means the embedded server."""
+
+    home: Path = Path("var")
+    database_url: str | None = field(default=None, metadata={"secret": True})
+    redis_url: str | None = field(default=None, metadata={"secret": True})
+    cache_mode: str = "fast"
+    issuer: str | None = None
+    audience: str = "verifier"
+    oauth_issuers_file: Path | None = None
+    signing_key_file: Path | None = None
+    responder_gln: str | None = None
+    open_routes: bool | None = None
+    insecure: bool = False
+    log_level: str = "info"
+
+    @property
+    def embedded(self) -> bool:
+        """Does the service start its own PostgreSQL?"""
+        return self.database_url is None
+
+    @property
+    def signing_key(self) -> Path:
+        """Where the key lies that signs access tokens."""
+        return self.signing_key_file or self.home / "signing-key.pem"
+
+    @property
+    def routes_open(self) -> bool:
+        """Are /metrics and /docs open? In the embedded default, or when it is said."""
+        return self.embedded if self.open_routes is None else self.open_routes
+
+    def masked(self) -> dict[str, str | bool | None]:
+        """Every setting by its variable's name, without secrets."""
+        shown: dict[str, str | bool | None] = {}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            name = PREFIX + item.name.upper()
+            if value is not None and item.metadata.get("secret"):
+                shown[name] = _mask(value)
+            else:
+                shown[name] = value if isinstance(value, bool) or value is None else str(value)
+        return shown
+
+
+def from_env(environment: Mapping[str, str]) -> Settings:
+    """Read `VERIFIER_*`; unknown names and bad values are refused.
+
+    Raises:
+        BadSettings: E001 unknown variable, E002 bad value, E003 a combination that cannot be.
+    """
+    given = {
+        name.removeprefix(PREFIX).lower(): value.strip()
+        for name, value in environment.items()
+        if name.startswith(PREFIX) and value.strip()
+    }
+    known = {item.name: item for item in fields(Settings)}
+    for name in given:
+        if name not in known:
+            raise BadSettings("E001", f"{PREFIX}{name.upper()} is no setting; `verifier config` lists them all.")
+    settings = Settings(**{name: _read(known[name].type, value, name) for name, value in given.items()})
+    _check(settings)
+    return settings
+
+
+def check_bind(settings: Settings, host: str) -> None:
+    """Refuse to be reached from outside without TLS in front.
+
+    Raises:
+        BadSettings: E004, when the address is not loopback and the issuer not https.
+    """
+    https = settings.issuer is not None and settings.issuer.startswith("https://")
+    if host not in _LOOPBACK and not https and not settings.insecure:
+        raise BadSettings(
+            "E004",
+            f"{host} can be reached from outside, but VERIFIER_ISSUER is not an https address. Put TLS in front and"
+            " set it, or set VERIFIER_INSECURE=1 if you accept tokens in clear text.",
+        )
+
+
+def _check(settings: Settings) -> None:
+    if settings.cache_mode not in ("fast", "off"):
+        raise BadSettings("E002", f"VERIFIER_CACHE_MODE is fast or off, not {settings.cache_mode!r}.")
+    if settings.log_level not in ("debug", "info", "warning", "error"):
+        raise BadSettings("E002", f"VERIFIER_LOG_LEVEL is debug, info, warning or error, not {settings.log_level!r}.")
+    if settings.database_url is not None and not settings.database_url.startswith("postgresql"):
+        raise BadSettings("E002", "VERIFIER_DATABASE_URL must begin with postgresql://; PostgreSQL is the database.")
+    if settings.redis_url is not None and urlsplit(settings.redis_url).scheme not in ("redis", "rediss", "unix"):
+        raise BadSettings("E002", "VERIFIER_REDIS_URL must begin with redis://, rediss:// or unix://.")
+    if settings.issuer is not None and urlsplit(settings.issuer).scheme not in ("http", "https"):
+        raise BadSettings("E002", "VERIFIER_ISSUER must be an http or https address.")
+    if settings.responder_gln is not None and not settings.responder_gln.isdecimal():
+        raise BadSettings("E002", "VERIFIER_RESPONDER_GLN must be a GLN of 13 digits.")
+    if settings.redis_url is not None and settings.cache_mode == "off":
+        raise BadSettings("E003", "VERIFIER_REDIS_URL is set, but VERIFIER_CACHE_MODE=off: unset one of them.")
+    for path in (settings.oauth_issuers_file, settings.signing_key_file):
+        if path is not None and not path.is_file():
+            raise BadSettings("E002", f"{path} cannot be read; give the path of an existing file.")
+
+
+def _read(kind: Any, value: str, name: str) -> Any:
+    """One value as the type of its field."""
+    if kind in (Path, Path | None):
+        return Path(value)
+    if kind not in (bool, bool | None):
+        return value
+    words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    try:
+        return words[value.lower()]
+    except KeyError:
+        raise BadSettings("E002", f"{PREFIX}{name.upper()} is 1 or 0, not {value!r}.") from None
+
+
+def _mask(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.password is None:
+        return value
+    return value.replace(f":{parts.password}@", ":***@")

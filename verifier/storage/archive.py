@@ -1,0 +1,88 @@
+"""Reads of what was written down: events, alerts, master data."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Engine, RowMapping, select, tuple_
+
+from verifier.domain.expiry import Expiry
+from verifier.domain.journal import Alert, AlertQuery, PackEvent
+from verifier.domain.pack import Product
+from verifier.storage.rows import gtin_of, product_of
+from verifier.storage.tables import alerts, events, products
+
+
+class Archive:
+    """See `services.ports.Archive`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    def product(self, gtin: str) -> Product | None:
+        """The product of that GTIN."""
+        with self._engine.connect() as connection:
+            statement = select(products).where(products.c.gtin == int(gtin))
+            row = connection.execute(statement).mappings().one_or_none()
+        return product_of(row) if row else None
+
+    def events(self, gtin: str, serial: str) -> Sequence[PackEvent]:
+        """All attempts on this pack, oldest first."""
+        names = [name for name in PackEvent.__dataclass_fields__ if name != "gtin"]
+        statement = (
+            select(*(events.c[name] for name in names))
+            .where(events.c.gtin == int(gtin), events.c.serial == serial)
+            .order_by(events.c.received_at, events.c.version, events.c.event_id)
+        )
+        with self._engine.connect() as connection:
+            rows = connection.execute(statement).mappings().all()
+        return [PackEvent(gtin=gtin, **row) for row in rows]
+
+    def alert(self, alert_id: UUID) -> Alert | None:
+        """One alert."""
+        with self._engine.connect() as connection:
+            row = connection.execute(select(alerts).where(alerts.c.alert_id == alert_id)).mappings().one_or_none()
+        return alert_of(row) if row else None
+
+    def alerts(self, query: AlertQuery) -> Sequence[Alert]:
+        """A page, newest first."""
+        wanted: dict[str, Any] = {
+            "site_gln": query.site,
+            "status": query.status,
+            "gtin": int(query.gtin) if query.gtin else None,
+            "lot": query.lot,
+            "code": query.code,
+        }
+        statement = select(alerts).order_by(alerts.c.raised_at.desc(), alerts.c.alert_id.desc()).limit(query.limit)
+        for name, value in wanted.items():
+            if value is not None:
+                statement = statement.where(alerts.c[name] == value)
+        if query.manufacturer_gln is not None:
+            owned = select(products.c.gtin).where(products.c.manufacturer_gln == query.manufacturer_gln)
+            statement = statement.where(alerts.c.gtin.in_(owned))
+        if query.before is not None:
+            statement = statement.where(tuple_(alerts.c.raised_at, alerts.c.alert_id) < tuple_(*query.before))
+        with self._engine.connect() as connection:
+            return [alert_of(row) for row in connection.execute(statement).mappings()]
+
+
+def alert_of(row: RowMapping) -> Alert:
+    """A row of `alerts`."""
+    return Alert(
+        id=str(row["alert_id"]),
+        code=row["code"],
+        cause=row["cause"],
+        count=row["count"],
+        status=row["status"],
+        gtin=gtin_of(row["gtin"]),
+        serial=row["serial"],
+        lot=row["lot"],
+        expiry=Expiry.from_number(row["expiry"]).iso() if row["expiry"] else None,
+        operation=row["operation"],
+        site=row["site_gln"],
+        client_id=row["client_id"],
+        raised_at=row["raised_at"],
+        last_at=row["last_at"],
+        event_id=str(row["event_id"]),
+        details=row["details"],
+    )

@@ -1,0 +1,27 @@
+"""The engine: one pool a process, every wait bounded."""
+
+from sqlalchemy import Engine, create_engine
+
+STATEMENT_MS = 5_000
+LOCK_MS = 2_000
+"""A twin with the same idempotency key, or a neighbour on the same pack, is waited for so long."""
+TRANSACTION_MS = 8_000
+"""No transaction lives longer, so that a fence in the cache (see `status_cache`) can outlive every one."""
+
+
+def connect(url: str, *, pool: int = 10) -> Engine:
+    """An engine for a PostgreSQL URL, `postgresql://…` or `postgresql+psycopg://…`."""
+    url = url.replace("postgresql://", "postgresql+psycopg://", 1)
+    options = (
+        f"-c statement_timeout={STATEMENT_MS} -c lock_timeout={LOCK_MS} "
+        f"-c transaction_timeout={TRANSACTION_MS} -c idle_in_transaction_session_timeout={TRANSACTION_MS} "
+        "-c timezone=UTC"
+    )
+    return create_engine(
+        url,
+        pool_size=pool,
+        max_overflow=0,
+        pool_timeout=5,
+        pool_use_lifo=True,
+        connect_args={"options": options, "connect_timeout": 3, "application_name": "verifier"},
+    )
