@@ -61,7 +61,7 @@ class Run:
 
     ask: Ask
     today: date
-    _requests: dict[tuple[str, str], tuple[str, str, str]] = field(default_factory=dict)
+    _requests: dict[tuple[str | None, ...], tuple[str, str, str]] = field(default_factory=dict)
 
     def picture(self, path: Path) -> Iterator[CheckResult]:
         """Each pack on a picture in reading order, then what looks like a pack code and is not readable."""
@@ -91,8 +91,9 @@ class Run:
         )
 
     def _check(self, source: str, pack: DecodedCode | PackCode, code: str, entry_mode: str) -> CheckResult:
-        request = (code, entry_mode, str(uuid.uuid4()))
-        outcome = self.ask(*self._requests.setdefault((pack.gtin, pack.serial), request))
+        expiry = pack.expiry if isinstance(pack, DecodedCode) or pack.expiry is None else pack.expiry.iso()
+        elements = (pack.gtin, pack.serial, pack.lot, expiry)
+        outcome = self.ask(*self._requests.setdefault(elements, (code, entry_mode, str(uuid.uuid4()))))
         return _result(source, pack.gtin, pack.serial, outcome)
 
     def _unread(self, source: str, unread: UnreadCode, entry_mode: str) -> CheckResult:

@@ -11,7 +11,8 @@ every picture gave a pack code, else with 3.
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -250,12 +251,15 @@ def _fields(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _today() -> Any:
+def _today() -> date:
     return datetime.now(UTC).date()
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """The entry point: no stack trace reaches the counter, and usage faults end with 1."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a product's name must not end a run where letters are missing
+            stream.reconfigure(errors="backslashreplace")
     try:
         sys.exit(cli.main(arguments, prog_name="scanner", standalone_mode=False) or 0)
     except click.ClickException as error:

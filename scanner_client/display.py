@@ -38,7 +38,11 @@ def show_result(console: Console, result: CheckResult) -> None:
     """One panel for one pack: the signal first, then what it is and what to do."""
     word, on, frame = _LOOK[result.signal]
     signal = Text(f"  {' '.join(word)}  ", style=f"bold {on}")
-    lines: list[RenderableType] = [Align.center(signal), Text(), Text(clean(result.title), style="bold")]
+    lines: list[RenderableType] = [
+        Align.center(signal, style=on),
+        Text(),
+        Text(clean(result.title), style="bold"),
+    ]
     lines += [Text(clean(line), style=style) for line, style in _details(result) if line]
     panel = Panel(
         Group(*lines), title=Text(clean(result.source), style="dim"), border_style=frame, padding=(1, 2)

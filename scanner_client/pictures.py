@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 MAX_BYTES = 32 * 2**20
 MAX_PIXELS = 64_000_000
 # What cameras and scanners write. Others start outside programs (EPS), or are read by little-used code.
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "TIFF", "BMP", "GIF")
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF")
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
 
 # What Pillow raises on damaged files, beside its own errors (which are OSErrors).

@@ -95,15 +95,28 @@ def create_app(service: Service) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["verifier"] = service
     problems.register(app)
-    api = openapi.configure(app, "Verifier", __version__)
-    for blueprint in (packs.blueprint, commands.blueprint, archive.blueprint):
-        api.register_blueprint(blueprint)
-    openapi.finish(api)
+    _routes(app)
     app.register_blueprint(oauth_blueprint(service.authority))
     app.register_blueprint(system.blueprint)
     app.before_request(_begin)
     app.after_request(_end)
     return app
+
+
+def document() -> dict[str, Any]:
+    """The OpenAPI document as it is served at /openapi.json, without a running service."""
+    app = Flask("verifier", static_folder=None)
+    api = _routes(app)
+    with app.app_context():
+        return api.spec.to_dict()  # type: ignore[no-any-return]
+
+
+def _routes(app: Flask) -> openapi.ProblemApi:
+    api = openapi.configure(app, "Verifier", __version__)
+    for blueprint in (packs.blueprint, commands.blueprint, archive.blueprint):
+        api.register_blueprint(blueprint)
+    openapi.finish(api)
+    return api
 
 
 def _cache(

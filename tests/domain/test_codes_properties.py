@@ -1,7 +1,7 @@
 import itertools
 from datetime import date
 
-from hypothesis import assume, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from verifier.domain.codes import (
@@ -35,7 +35,8 @@ full_packs = st.builds(
 )
 packs = st.builds(
     PackCode,
-    gtin=gtins, serial=values, lot=st.none() | values, expiry=st.none() | expiries, ppn=st.none(), notes=st.just(()),
+    gtin=gtins, serial=values, lot=st.none() | values, expiry=st.none() | expiries,
+    ppn=st.none(), notes=st.just(()),
 )  # fmt: skip
 
 
@@ -82,11 +83,12 @@ def test_the_elements_of_a_pack_are_the_pack(pack):
 @settings(max_examples=300)
 @given(
     full_packs,
-    st.sampled_from(list(itertools.permutations(("01", "17", "10", "21", "11")))),
-    st.sets(st.integers(0, 3)),
+    st.sampled_from(list(itertools.permutations(("01", "17", "10", "21")))),
+    st.sets(st.integers(0, 2)),
+    st.sampled_from(["", "11250131"]),
 )
-def test_a_lost_separator_never_gives_another_pack(pack, order, lost):
-    data = {"01": pack.gtin, "17": pack.expiry.yymmdd(), "10": pack.lot, "21": pack.serial, "11": "250131"}
+def test_a_lost_separator_never_gives_another_pack(pack, order, lost, production):
+    data = {"01": pack.gtin + production, "17": pack.expiry.yymmdd(), "10": pack.lot, "21": pack.serial}
     code = "]d2"
     for place, ai in enumerate(order):
         ended = ai in ("10", "21") and place < len(order) - 1
@@ -102,10 +104,9 @@ def test_a_lost_separator_never_gives_another_pack(pack, order, lost):
         assert set(read.notes) <= {"separator_restored"}
 
 
-@given(full_packs, st.sampled_from(SET_82), st.integers(0, 60))
-def test_a_typing_error_in_the_gtin_or_date_never_gives_another_product(pack, char, place):
+@given(full_packs, st.sampled_from(SET_82), st.integers(5, 18))
+def test_a_wrong_character_in_the_gtin_never_gives_another_product(pack, char, place):
     code = element_string(pack)
-    assume(place < len(code) and 5 <= place < 19)
     read = parse(code[:place] + char + code[place + 1 :], today=TODAY)
     assert isinstance(read, Unreadable) or read.gtin == pack.gtin
 

@@ -40,7 +40,8 @@ def outcome(code):
         (f"https://id.gs1.org/01/{GTIN}/21/S+1", PackCode(GTIN, "S+1", None, None, None, ())),
         (f"https://id.gs1.org/01/{GTIN}/10/01/21/01", PackCode(GTIN, "01", "01", None, None, ())),
         (f"https://id.gs1.org{PATH}&8999=x", PackCode(GTIN, "S1", "ABC123", EXPIRY, None, ("unknown_ai",))),
-        (f"https://id.gs1.org/01/{GTIN}/21/S1?17=271200", PackCode(GTIN, "S1", None, Expiry(2027, 12, 0), None, ())),
+        (f"https://id.gs1.org/01/{GTIN}/21/S1?17=271200",
+         PackCode(GTIN, "S1", None, Expiry(2027, 12, 0), None, ())),
     ],
 )  # fmt: skip
 def test_a_link_names_a_pack(uri, expected):
@@ -85,7 +86,7 @@ def test_a_link_names_a_pack(uri, expected):
         (f"https://id.gs1.org/01/{GTIN}/21/Sä", (Reason.BAD_CHARACTER, GTIN, None)),
         (f"https://id.gs1.org/01/{GTIN}/21/S1\r", (Reason.BAD_CHARACTER, GTIN, None)),
         (f"https://id.gs1.org/01/{GTIN}/21/S 1", (Reason.BAD_CHARACTER, GTIN, None)),
-        ("https://id.gs1.org/01/０5012345678900/21/S1", (Reason.BAD_CHARACTER, None, None)),
+        ("https://id.gs1.org/01/\uff105012345678900/21/S1", (Reason.BAD_CHARACTER, None, None)),
         (f"]d2https://id.gs1.org{PATH}", (Reason.UNKNOWN_AI, None, None)),
         (f"]C1https://id.gs1.org{PATH}", (Reason.UNKNOWN_AI, None, None)),
         (f"]Q0https://id.gs1.org{PATH}", (Reason.NOT_A_PACK_CODE, None, None)),

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,8 +40,11 @@ def test_published_gtins_are_right(gtin):
         ("123456789", Reason.BAD_CHECK_DIGIT),
         ("005012345678900", Reason.TOO_LONG),
         ("0501234567890X", Reason.BAD_CHARACTER),
-        ("０5012345678900", Reason.BAD_CHARACTER),
-        ("٠٥٠١٢٣٤٥٦٧٨٩٠٠", Reason.BAD_CHARACTER),
+        ("\uff105012345678900", Reason.BAD_CHARACTER),
+        (
+            "\u0660\u0665\u0660\u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668\u0669\u0660\u0660",
+            Reason.BAD_CHARACTER,
+        ),
         (" 5012345678900", Reason.BAD_CHARACTER),
         ("05012345678900\n", Reason.BAD_CHARACTER),
     ],
@@ -52,7 +57,7 @@ def test_a_wrong_gtin_has_a_reason(gtin, reason):
 
 def test_set_82_has_82_characters_and_no_other_ascii():
     allowed = [
-        chr(c) for c in range(0x110000) if text_fault(chr(c), name="lot", missing=Reason.MISSING_LOT) is None
+        chr(c) for c in range(0x10000) if text_fault(chr(c), name="lot", missing=Reason.MISSING_LOT) is None
     ]
     assert sorted(allowed) == sorted(SET_82)
     assert len(allowed) == 82
@@ -93,7 +98,7 @@ def test_a_fault_names_the_place_and_the_code_point_only():
         ("7003", None, "2712311200", "271231120"),
         ("8008", None, "27123112", "2712"),
         ("99", None, "A" * 90, "A" * 91),
-        ("3103", 6, "000750", "00075０"),
+        ("3103", 6, "000750", "00075\uff10"),
         ("414", 13, "4012345000009", "401234500000"),
     ],
 )
@@ -106,7 +111,7 @@ def test_the_table_knows_form_and_length(code, length, good, bad):
 
 def test_no_ai_is_the_beginning_of_another():
     codes = sorted(APPLICATION_IDENTIFIERS)
-    assert not [(a, b) for a, b in zip(codes, codes[1:], strict=False) if b.startswith(a)]
+    assert not [(a, b) for a, b in pairwise(codes) if b.startswith(a)]
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def test_ppn_and_ntin_are_one_product(ppn, ntin):
         ("11123456784", Reason.BAD_CHECK_DIGIT),
         ("1112345678420", Reason.TOO_LONG),
         ("11123456784X", Reason.BAD_CHARACTER),
-        ("11123456784２", Reason.BAD_CHARACTER),
+        ("11123456784\uff12", Reason.BAD_CHARACTER),
         ("121234567842", Reason.NOT_A_PACK_CODE),
         ("AB1234567842", Reason.NOT_A_PACK_CODE),
         ("", Reason.NOT_A_PACK_CODE),

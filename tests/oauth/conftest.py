@@ -1,5 +1,3 @@
-from collections.abc import Iterator
-
 import pytest
 from flask import Flask
 from oauth_world import CORNER, ISSUER, OTHER, World
@@ -23,10 +21,10 @@ def signing_key(tmp_path_factory: pytest.TempPathFactory) -> SigningKey:
 
 
 @pytest.fixture
-def world(access: Access, signing_key: SigningKey) -> Iterator[World]:
+def world(access: Access, signing_key: SigningKey) -> World:
     corner = access.add_site(Site(CORNER, "Corner pharmacy", SiteType.PHARMACY, "DE"))
     other = access.add_site(Site(OTHER, "Other pharmacy", SiteType.PHARMACY, "FR", "Chain", "Europe/Paris"))
     authority = Authority(access, signing_key, issuer=ISSUER)
     app = Flask("oauth-test")
     app.register_blueprint(blueprint(authority))
-    yield World(access, authority, app.test_client(), corner, other)
+    return World(access, authority, app.test_client(), corner, other)

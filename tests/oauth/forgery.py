@@ -39,14 +39,14 @@ def header_of(token: str) -> dict[str, Any]:
     return _part(token, 0)
 
 
-def claims_for(client_id: str, *, issuer: str, audience: str = "verifier", **changes: Any) -> dict[str, Any]:
+def claims_for(client: str, /, *, issuer: str, audience: str = "verifier", **changes: Any) -> dict[str, Any]:
     """Those of a good token of ours; a change to None leaves the claim out."""
     now = int(time.time())
     claims = {
         "iss": issuer,
         "aud": audience,
-        "sub": client_id,
-        "client_id": client_id,
+        "sub": client,
+        "client_id": client,
         "jti": str(uuid.uuid4()),
         "iat": now,
         "exp": now + 300,

@@ -1,4 +1,3 @@
-import os
 import threading
 from pathlib import Path
 
@@ -15,7 +14,7 @@ def test_a_new_key_is_private_to_its_owner_and_the_same_at_the_next_start(tmp_pa
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
     assert SigningKey.load_or_create(path).kid == made.kid
-    assert os.listdir(path.parent) == ["signing.pem"]
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_of_many_that_start_at_once_all_use_one_key(tmp_path: Path) -> None:
@@ -34,7 +33,7 @@ def test_of_many_that_start_at_once_all_use_one_key(tmp_path: Path) -> None:
         thread.join()
     assert len(kids) == 12
     assert set(kids) == {SigningKey.load_or_create(path).kid}
-    assert os.listdir(tmp_path) == ["signing.pem"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_only_the_public_half_is_published_under_its_thumbprint(tmp_path: Path) -> None:

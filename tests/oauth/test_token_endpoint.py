@@ -1,6 +1,7 @@
 import base64
 import logging
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -8,10 +9,11 @@ from flask import Flask
 from forgery import claims_of, header_of
 from oauth_world import ISSUER, World
 
+from verifier.oauth import server
 from verifier.oauth.authority import Authority
 from verifier.oauth.clients import Credentials
 from verifier.oauth.scopes import SCOPES
-from verifier.oauth.server import blueprint
+from verifier.oauth.throttle import Throttle
 
 GRANT = {"grant_type": "client_credentials"}
 FORM = "application/x-www-form-urlencoded"
@@ -68,32 +70,34 @@ def test_the_secret_may_come_in_the_form(world: World) -> None:
     assert world.http.post("/oauth/token", data=GRANT | form).status_code == 200
 
 
+UNSUPPORTED = "unsupported_grant_type"
+
 # fmt: off
 REFUSED = [
-    # form                                           how the client authenticates  status  error
-    ({},                                             "right",                      400, "invalid_request"),
-    ({"grant_type": ""},                             "right",                      400, "invalid_request"),
-    ({"grant_type": "password"},                     "right",                      400, "unsupported_grant_type"),
-    ({"grant_type": 'a"\n\\b'},                      "right",                      400, "unsupported_grant_type"),
-    ({"grant_type": "authorization_code"},           "right",                      400, "unsupported_grant_type"),
-    ({"grant_type": ["client_credentials"] * 2},     "right",                      400, "invalid_request"),
-    (GRANT | {"scope": "admin"},                     "right",                      400, "invalid_scope"),
-    (GRANT | {"scope": "verify admin"},              "right",                      400, "invalid_scope"),
-    (GRANT | {"scope": "nonsense"},                  "right",                      400, "invalid_scope"),
-    (GRANT | {"scope": "VERIFY"},                    "right",                      400, "invalid_scope"),
-    (GRANT | {"client_secret": "twice"},             "right",                      400, "invalid_request"),
-    (GRANT | {"client_id": "another"},               "right",                      400, "invalid_request"),
-    (GRANT,                                          "wrong secret",               401, "invalid_client"),
-    (GRANT,                                          "empty secret",               401, "invalid_client"),
-    (GRANT,                                          "unknown client",             401, "invalid_client"),
-    (GRANT,                                          "impossible client",          401, "invalid_client"),
-    (GRANT,                                          "revoked client",             401, "invalid_client"),
-    (GRANT,                                          "client of another issuer",   401, "invalid_client"),
-    (GRANT,                                          "nothing",                    401, "invalid_client"),
-    (GRANT,                                          "bearer",                     401, "invalid_client"),
-    (GRANT,                                          "broken basic",               401, "invalid_client"),
-    (GRANT | {"client_id": "x"},                     "nothing",                    401, "invalid_client"),
-    (GRANT | {"client_id": "x", "client_secret": "y"}, "nothing",                  401, "invalid_client"),
+    # form                                               how the client authenticates  status and error
+    ({},                                                 "right",                    400, "invalid_request"),
+    ({"grant_type": ""},                                 "right",                    400, "invalid_request"),
+    ({"grant_type": "password"},                         "right",                    400, UNSUPPORTED),
+    ({"grant_type": 'a"\n\\b'},                          "right",                    400, UNSUPPORTED),
+    ({"grant_type": "authorization_code"},               "right",                    400, UNSUPPORTED),
+    ({"grant_type": ["client_credentials"] * 2},         "right",                    400, "invalid_request"),
+    (GRANT | {"scope": "admin"},                         "right",                    400, "invalid_scope"),
+    (GRANT | {"scope": "verify admin"},                  "right",                    400, "invalid_scope"),
+    (GRANT | {"scope": "nonsense"},                      "right",                    400, "invalid_scope"),
+    (GRANT | {"scope": "VERIFY"},                        "right",                    400, "invalid_scope"),
+    (GRANT | {"client_secret": "twice"},                 "right",                    400, "invalid_request"),
+    (GRANT | {"client_id": "another"},                   "right",                    400, "invalid_request"),
+    (GRANT,                                              "wrong secret",             401, "invalid_client"),
+    (GRANT,                                              "empty secret",             401, "invalid_client"),
+    (GRANT,                                              "unknown client",           401, "invalid_client"),
+    (GRANT,                                              "impossible client",        401, "invalid_client"),
+    (GRANT,                                              "revoked client",           401, "invalid_client"),
+    (GRANT,                                              "client of another issuer", 401, "invalid_client"),
+    (GRANT,                                              "nothing",                  401, "invalid_client"),
+    (GRANT,                                              "bearer",                   401, "invalid_client"),
+    (GRANT,                                              "broken basic",             401, "invalid_client"),
+    (GRANT | {"client_id": "x"},                         "nothing",                  401, "invalid_client"),
+    (GRANT | {"client_id": "x", "client_secret": "y"},   "nothing",                  401, "invalid_client"),
 ]
 # fmt: on
 
@@ -185,18 +189,19 @@ def test_after_30_failures_a_client_id_must_wait_and_others_need_not(world: Worl
     assert world.ask(bystander).status_code == 200
 
 
-def test_a_client_gets_600_tokens_a_minute_at_most(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from limits import RateLimitItemPerMinute
-
-    from verifier.oauth import throttle
-
-    assert throttle.TOKENS.amount == 600
-    monkeypatch.setattr(throttle, "TOKENS", RateLimitItemPerMinute(3, namespace="few"))
+def test_a_client_that_asks_for_too_many_tokens_must_wait(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "Throttle", lambda: Throttle(tokens=3))
+    app = Flask("oauth-test")
+    app.register_blueprint(server.blueprint(world.authority))
+    eager = replace(world, http=app.test_client())
     credentials = world.client("verify")
-    answers = [world.ask(credentials) for _ in range(4)]
+    answers = [eager.ask(credentials) for _ in range(4)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert answers[3].json["error"] == "slow_down"
     assert 1 <= int(answers[3].headers["Retry-After"]) <= 60
-    assert world.ask(world.client("verify")).status_code == 200
+    assert eager.ask(world.client("verify")).status_code == 200
 
 
 def test_no_token_and_no_secret_is_logged(world: World, caplog: pytest.LogCaptureFixture) -> None:
@@ -235,7 +240,7 @@ def test_the_published_keys_are_public(world: World) -> None:
 
 def test_without_a_configured_issuer_the_served_address_is_the_issuer(world: World) -> None:
     app = Flask("oauth-test")
-    app.register_blueprint(blueprint(Authority(world.access, world.authority.keys)))
+    app.register_blueprint(server.blueprint(Authority(world.access, world.authority.keys)))
     http, credentials = app.test_client(), world.client("verify")
     address = "http://192.0.2.7:8080"
     metadata = http.get("/.well-known/oauth-authorization-server", base_url=address).json

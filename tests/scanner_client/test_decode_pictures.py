@@ -123,7 +123,7 @@ def test_dark_ink_on_a_transparent_ground_is_read():
     assert [each.serial for each in read(ink).codes] == ["S1"]
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "TIFF", "BMP", "GIF"])
+@pytest.mark.parametrize("kind", ["JPEG", "MPO", "WEBP", "TIFF", "BMP", "GIF"])
 def test_the_usual_file_kinds_are_read(kind):
     assert [each.serial for each in decode(png(code(), kind), file="x", today=TODAY).codes] == ["S1"]
 

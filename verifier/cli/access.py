@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
-from biip.checksums import gs1_standard_check_digit
 
 from verifier.cli.session import database, say
+from verifier.domain.gs1 import check_digit
 from verifier.domain.pack import Site, SiteType
 from verifier.oauth import clients
 from verifier.oauth.scopes import unknown
@@ -68,7 +68,7 @@ def add_client(
         access = Access(engine)
         try:
             if issuer is not None:
-                client_id = access.add_client(name, gln, scopes, None, issuer, subject, now)
+                client_id = access.add_client(name, gln, scopes, now=now, issuer=issuer, subject=subject)
                 shown = {"client_id": client_id, "issuer": issuer, "subject": subject}
             else:
                 made = clients.register(access, name, gln, scopes, now)
@@ -94,4 +94,4 @@ def revoke_client(client_id: str) -> None:
 
 def _is_gln(gln: str) -> bool:
     digits = len(gln) == 13 and gln.isascii() and gln.isdecimal()
-    return digits and gs1_standard_check_digit(gln[:-1]) == int(gln[-1])
+    return digits and check_digit(gln[:-1]) == gln[-1]

@@ -4,10 +4,7 @@ import json
 import os
 
 import click
-from flask import Flask
 
-from verifier import __version__
-from verifier.api import archive, commands, openapi as document, packs
 from verifier.settings import from_env
 
 
@@ -20,10 +17,6 @@ def config() -> None:
 @click.command()
 def openapi() -> None:
     """Print the OpenAPI document that the service serves."""
-    app = Flask("verifier", static_folder=None)
-    api = document.configure(app, "Verifier", __version__)
-    for blueprint in (packs.blueprint, commands.blueprint, archive.blueprint):
-        api.register_blueprint(blueprint)
-    document.finish(api)
-    with app.app_context():
-        click.echo(json.dumps(api.spec.to_dict(), indent=2, ensure_ascii=False))
+    from verifier.app import document  # noqa: PLC0415 - the web framework is loaded by the commands that serve
+
+    click.echo(json.dumps(document(), indent=2, ensure_ascii=False))

@@ -68,10 +68,9 @@ class _SlowDownError(OAuth2Error):  # type: ignore[misc]
 
 
 class _UnsupportedGrantError(UnsupportedGrantTypeError):  # type: ignore[misc]
-    """Without the text that was sent, which may hold what RFC 6749 section 5.2 does not allow there."""
+    """Its parent has no description that RFC 6749 section 5.2 would allow: it repeats what was sent."""
 
-    def get_error_description(self) -> str:
-        return "Only client_credentials is supported"
+    description = "Only client_credentials is supported"
 
 
 class _Form(OAuth2Request):  # type: ignore[misc]
@@ -258,11 +257,12 @@ class Server(AuthorizationServer):  # type: ignore[misc]
 def _credentials(form: dict[str, str]) -> tuple[str, str]:
     """Client id and secret, by exactly one of the two methods (RFC 6749 section 2.3)."""
     posted_id, posted_secret = form.get("client_id"), form.get("client_secret")
-    if "Authorization" not in http.headers:
+    sent = http.headers.get("Authorization")
+    if sent is None:
         if posted_id and posted_secret:
             return posted_id, posted_secret
         raise _NotAuthenticatedError
-    header = http.authorization
+    header = http.authorization if sent.isascii() else None  # Werkzeug raises on anything else
     if header is None or header.type != "basic" or not header.username:
         raise _NotAuthenticatedError
     client_id, secret = unquote_plus(header.username), unquote_plus(header.password or "")

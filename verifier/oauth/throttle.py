@@ -1,47 +1,82 @@
 """Limits of the token endpoint. Counted in each process: the service allows as many times more as it has."""
 
 import hashlib
-import secrets
+import math
+import threading
 import time
+from collections import OrderedDict
+from collections.abc import Callable
 
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
+FAILURES_A_MINUTE = 30
+TOKENS_A_MINUTE = 600
+MINUTE = 60.0
+NAMES = 4096
 
-FAILURES = RateLimitItemPerMinute(30, namespace="failures")
-"""Failed authentications a client id and remote address."""
 
-TOKENS = RateLimitItemPerMinute(600, namespace="tokens")
-"""Access tokens a client."""
+class MovingWindow:
+    """At most `amount` events of one name in any minute. Thread-safe.
 
-_BUCKET_BYTES = 2
+    Of more than `names` names the one that was quiet for the longest time is forgotten, and a name counts by
+    its hash: neither many names nor long ones can fill the memory.
+    """
+
+    def __init__(
+        self, amount: int, *, names: int = NAMES, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._amount = amount
+        self._names = names
+        self._clock = clock
+        self._events: OrderedDict[bytes, list[float]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def wait(self, name: str) -> int:
+        """Seconds until this name may go on, 0 for now."""
+        with self._lock:
+            return self._wait(self._events.get(_digest(name), []))
+
+    def count(self, name: str) -> int:
+        """Count one event, unless the name must wait: the seconds to wait then, else 0."""
+        digest = _digest(name)
+        with self._lock:
+            events = self._events.setdefault(digest, [])
+            self._events.move_to_end(digest)
+            if len(self._events) > self._names:
+                self._events.popitem(last=False)
+            if wait := self._wait(events):
+                return wait
+            now = self._clock()
+            events[:] = [event for event in events if event > now - MINUTE] + [now]
+            return 0
+
+    def _wait(self, events: list[float]) -> int:
+        """The oldest of the last `amount` events must be a minute ago."""
+        if len(events) < self._amount:
+            return 0
+        return max(0, math.ceil(events[-self._amount] + MINUTE - self._clock()))
 
 
 class Throttle:
-    """Two moving windows of a minute. Each method that counts returns the seconds to wait, 0 for go on."""
+    """What the endpoints count."""
 
-    def __init__(self) -> None:
-        self._window = MovingWindowRateLimiter(MemoryStorage())
-        self._salt = secrets.token_bytes(16)
+    def __init__(self, *, failures: int = FAILURES_A_MINUTE, tokens: int = TOKENS_A_MINUTE) -> None:
+        self._failures = MovingWindow(failures)
+        self._tokens = MovingWindow(tokens)
 
     def locked(self, client_id: str, address: str) -> int:
-        """Has this client id failed too often from this address?"""
-        bucket = self._bucket(client_id, address)
-        return 0 if self._window.test(FAILURES, bucket) else self._wait(FAILURES, bucket)
+        """Has this client id failed too often from this address? Seconds to wait, 0 for no."""
+        return self._failures.wait(f"{address} {client_id}")
 
     def failed(self, client_id: str, address: str) -> None:
-        """Count one failed authentication."""
-        self._window.hit(FAILURES, self._bucket(client_id, address))
+        """Count a failed authentication."""
+        self._failures.count(f"{address} {client_id}")
 
     def issue(self, client_id: str) -> int:
-        """Count one access token for a client that has authenticated."""
-        return 0 if self._window.hit(TOKENS, client_id) else self._wait(TOKENS, client_id)
+        """Count an access token for an authenticated client: 0, or the seconds that it must wait instead."""
+        return self._tokens.count(client_id)
 
-    def _bucket(self, client_id: str, address: str) -> str:
-        """One of 65,536, so that made-up client ids cannot fill the memory; which one nobody can foresee."""
-        text = f"{address} {client_id}".encode(errors="replace")
-        return hashlib.blake2s(text, key=self._salt, digest_size=_BUCKET_BYTES).hexdigest()
 
-    def _wait(self, item: RateLimitItemPerMinute, name: str) -> int:
-        reset = self._window.get_window_stats(item, name).reset_time
-        return max(1, round(reset - time.time()))
+def _digest(name: str) -> bytes:
+    return hashlib.blake2b(name.encode(errors="replace"), digest_size=16).digest()

@@ -1,0 +1,8 @@
+"""`verifier demo`."""
+
+import click
+
+
+@click.command()
+def demo() -> None:
+    """The main job, end to end, on real input."""
