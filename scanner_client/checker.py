@@ -10,7 +10,7 @@ from typing import Any
 from scanner_client.decode import DecodedCode, UnreadCode, decode_file
 from scanner_client.remote import Answer, NotChecked, Outcome, Rejected
 from scanner_client.typed import as_code
-from verifier.domain.codes import PackCode, parse
+from verifier.domain.codes import Expiry, PackCode, parse
 
 # code, entry mode (`scanned`, `image`, `manual`), idempotency key → what came back
 Ask = Callable[[str, str, str], Outcome]
@@ -91,7 +91,7 @@ class Run:
         )
 
     def _check(self, source: str, pack: DecodedCode | PackCode, code: str, entry_mode: str) -> CheckResult:
-        expiry = pack.expiry if isinstance(pack, DecodedCode) or pack.expiry is None else pack.expiry.iso()
+        expiry = pack.expiry.iso() if isinstance(pack.expiry, Expiry) else pack.expiry
         elements = (pack.gtin, pack.serial, pack.lot, expiry)
         outcome = self.ask(*self._requests.setdefault(elements, (code, entry_mode, str(uuid.uuid4()))))
         return _result(source, pack.gtin, pack.serial, outcome)

@@ -20,6 +20,7 @@ from verifier.domain.codes import PackCode, parse
 _SQUARE_CODE = "Scan the square Data Matrix code of the pack."
 _DATA_MATRIX = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.DataMatrix)
 _DOUBLE_UP_TO = 4_000_000  # pixels; a larger picture has enough of them
+_LATER_STEPS = 12_000_000  # pixels that all steps after the first work on: a bound for what a miss may cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,11 @@ def _resized(picture: Image.Image, factor: float) -> Image.Image:
     return picture.resize(size, Image.Resampling.BICUBIC)
 
 
+def _at_most(picture: Image.Image, pixels: int) -> Image.Image:
+    has = picture.width * picture.height
+    return picture if has <= pixels else _resized(picture, math.sqrt(pixels / has))
+
+
 def _turned(picture: Image.Image) -> Image.Image:
     return picture.rotate(22.5, Image.Resampling.BILINEAR, expand=True, fillcolor=255)
 
@@ -130,19 +136,26 @@ def decode(data: bytes, *, file: str, today: date) -> Picture:
     for step in _CASCADE:
         if picture.width * picture.height > step.up_to:
             continue
-        codes: dict[tuple[str | None, ...], DecodedCode] = {}
-        for symbol in _symbols(step, picture):
-            code = _code(symbol, step.name, today)
-            if isinstance(code, UnreadCode):
-                unread.setdefault(code.raw, code)
-            else:
-                codes.setdefault((code.gtin, code.ppn, code.serial, code.lot, code.expiry), code)
+        codes = _codes(step, picture, today, unread)
         if codes:
-            found = tuple(codes.values())
-            return Picture(
-                file, found, unread=tuple(c for c in unread.values() if c.reason != "not_a_pack_code")
-            )
+            packs = tuple(code for code in unread.values() if code.reason != "not_a_pack_code")
+            return Picture(file, codes, unread=packs)
+        picture = _at_most(picture, _LATER_STEPS)
     return _nothing(file, picture, tuple(unread.values()))
+
+
+def _codes(
+    step: _Step, picture: Image.Image, today: date, unread: dict[str, UnreadCode]
+) -> tuple[DecodedCode, ...]:
+    """The pack codes that one step reads, without repeats; what it finds beside them is added to `unread`."""
+    codes: dict[tuple[str | None, ...], DecodedCode] = {}
+    for symbol in _symbols(step, picture):
+        code = _code(symbol, step.name, today)
+        if isinstance(code, UnreadCode):
+            unread.setdefault(code.raw, code)
+        else:
+            codes.setdefault((code.gtin, code.ppn, code.serial, code.lot, code.expiry), code)
+    return tuple(codes.values())
 
 
 def _symbols(step: _Step, picture: Image.Image) -> list[zxingcpp.Barcode]:

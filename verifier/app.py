@@ -67,7 +67,9 @@ def build(settings: Settings, *, threads: int = 8, clock: Callable[[], datetime]
     reader, cache, closers = _cache(settings, engine, control)
     control.start(*([cache.upkeep] if isinstance(cache, StatusCache) else []))
     access = Access(engine)
-    authority = Authority(access, SigningKey.load_or_create(settings.signing_key), settings.issuer, settings.audience)
+    authority = Authority(
+        access, SigningKey.load_or_create(settings.signing_key), settings.issuer, settings.audience
+    )
     foreign = load_issuers(settings.oauth_issuers_file) if settings.oauth_issuers_file else ()
     return Service(
         settings=settings,

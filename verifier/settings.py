@@ -77,7 +77,9 @@ def from_env(environment: Mapping[str, str]) -> Settings:
     known = {item.name: item for item in fields(Settings)}
     for name in given:
         if name not in known:
-            raise BadSettings("E001", f"{PREFIX}{name.upper()} is no setting; `verifier config` lists them all.")
+            raise BadSettings(
+                "E001", f"{PREFIX}{name.upper()} is no setting; `verifier config` lists them all."
+            )
     settings = Settings(**{name: _read(known[name].type, value, name) for name, value in given.items()})
     _check(settings)
     return settings
@@ -102,17 +104,27 @@ def _check(settings: Settings) -> None:
     if settings.cache_mode not in ("fast", "off"):
         raise BadSettings("E002", f"VERIFIER_CACHE_MODE is fast or off, not {settings.cache_mode!r}.")
     if settings.log_level not in ("debug", "info", "warning", "error"):
-        raise BadSettings("E002", f"VERIFIER_LOG_LEVEL is debug, info, warning or error, not {settings.log_level!r}.")
+        raise BadSettings(
+            "E002", f"VERIFIER_LOG_LEVEL is debug, info, warning or error, not {settings.log_level!r}."
+        )
     if settings.database_url is not None and not settings.database_url.startswith("postgresql"):
-        raise BadSettings("E002", "VERIFIER_DATABASE_URL must begin with postgresql://; PostgreSQL is the database.")
-    if settings.redis_url is not None and urlsplit(settings.redis_url).scheme not in ("redis", "rediss", "unix"):
+        raise BadSettings(
+            "E002", "VERIFIER_DATABASE_URL must begin with postgresql://; PostgreSQL is the database."
+        )
+    if settings.redis_url is not None and urlsplit(settings.redis_url).scheme not in (
+        "redis",
+        "rediss",
+        "unix",
+    ):
         raise BadSettings("E002", "VERIFIER_REDIS_URL must begin with redis://, rediss:// or unix://.")
     if settings.issuer is not None and urlsplit(settings.issuer).scheme not in ("http", "https"):
         raise BadSettings("E002", "VERIFIER_ISSUER must be an http or https address.")
     if settings.responder_gln is not None and not settings.responder_gln.isdecimal():
         raise BadSettings("E002", "VERIFIER_RESPONDER_GLN must be a GLN of 13 digits.")
     if settings.redis_url is not None and settings.cache_mode == "off":
-        raise BadSettings("E003", "VERIFIER_REDIS_URL is set, but VERIFIER_CACHE_MODE=off: unset one of them.")
+        raise BadSettings(
+            "E003", "VERIFIER_REDIS_URL is set, but VERIFIER_CACHE_MODE=off: unset one of them."
+        )
     for path in (settings.oauth_issuers_file, settings.signing_key_file):
         if path is not None and not path.is_file():
             raise BadSettings("E002", f"{path} cannot be read; give the path of an existing file.")

@@ -1,6 +1,10 @@
+import threading
+from collections.abc import Iterator
+
 import pytest
 from flask import Flask
 from oauth_world import CORNER, ISSUER, OTHER, World
+from outside import JwksServer
 from sqlalchemy import Engine
 
 from verifier.domain.pack import Site, SiteType
@@ -28,3 +32,14 @@ def world(access: Access, signing_key: SigningKey) -> World:
     app = Flask("oauth-test")
     app.register_blueprint(blueprint(authority))
     return World(access, authority, app.test_client(), corner, other)
+
+
+@pytest.fixture
+def server() -> Iterator[JwksServer]:
+    server = JwksServer()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()

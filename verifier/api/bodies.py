@@ -27,7 +27,9 @@ def json_body() -> Any:
     try:
         value = msgspec.json.decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise Problem("malformed_json", "The body is empty, cut off, not JSON or nested too deeply.") from None
+        raise Problem(
+            "malformed_json", "The body is empty, cut off, not JSON or nested too deeply."
+        ) from None
     if _deeper_than(value, DEPTH):
         raise Problem("malformed_json", f"The body is nested more than {DEPTH} levels deep.")
     return value

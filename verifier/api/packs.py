@@ -73,7 +73,9 @@ def decommission(actor: Actor) -> Response:
     wanted = convert(sent, schemas.DecommissionIn)
     action = Action(wanted.reason.value)
     if not permissions.may(actor.site, action):
-        raise Problem("not_for_this_site", f"A site of type {actor.site.type} may not record a pack as {action}.")
+        raise Problem(
+            "not_for_this_site", f"A site of type {actor.site.type} may not record a pack as {action}."
+        )
     return change(actor, Operation.DECOMMISSION, action, scan_of(actor, Operation.DECOMMISSION, wanted), sent)
 
 

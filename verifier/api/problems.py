@@ -40,9 +40,17 @@ TABLE: Mapping[str, tuple[int, str]] = {
     "database_unavailable":     (503, "The service cannot reach its database"),
 }
 # fmt: on
-_BY_STATUS = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 406: "not_acceptable",
-              408: "request_timeout", 413: "too_large", 414: "uri_too_long", 415: "unsupported_media_type",
-              429: "too_many_requests"}  # fmt: skip
+_BY_STATUS = {
+    400: "bad_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    406: "not_acceptable",
+    408: "request_timeout",
+    413: "too_large",
+    414: "uri_too_long",
+    415: "unsupported_media_type",
+    429: "too_many_requests",
+}  # fmt: skip
 _RETRY_AFTER = {"idempotency_in_progress": "1", "database_unavailable": "2"}
 
 
@@ -76,7 +84,9 @@ class Problem(Exception):
 
     def response(self) -> Response:
         """As it leaves."""
-        response = Response(msgspec.json.encode(self.body), self.status, content_type="application/problem+json")
+        response = Response(
+            msgspec.json.encode(self.body), self.status, content_type="application/problem+json"
+        )
         if self.code in _RETRY_AFTER:
             response.headers["Retry-After"] = _RETRY_AFTER[self.code]
         response.headers.update(self.headers)

@@ -5,6 +5,7 @@ from flask import current_app, request
 from verifier.domain.reasons import LANGUAGES
 from verifier.services.ports import Ports
 
+
 def ports() -> Ports:
     """The use cases' world, as this application was built with."""
     return current_app.extensions["verifier"].ports  # type: ignore[no-any-return]

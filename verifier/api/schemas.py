@@ -1,5 +1,6 @@
 """What requests look like; the OpenAPI document is made from these. Unknown fields are refused:
-there is no field for patient data."""
+there is no field for patient data.
+"""
 
 from datetime import datetime
 from enum import StrEnum
@@ -41,7 +42,9 @@ class DeviceIn(Struct, forbid_unknown_fields=True):
 class PackIn(Struct, forbid_unknown_fields=True, kw_only=True):
     """A pack: the raw code, or the elements; and how it was read."""
 
-    code: Annotated[str, Meta(max_length=8192, description="What the scanner read, GS as U+001D.")] | None = None
+    code: Annotated[str, Meta(max_length=8192, description="What the scanner read, GS as U+001D.")] | None = (
+        None
+    )
     gtin: str | None = None
     ppn: str | None = None
     serial: str | None = None

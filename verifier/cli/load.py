@@ -22,7 +22,9 @@ from verifier.storage.loader import Loader
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--profile", type=click.Choice(names()), default=DEFAULT, show_default=True, help="Of new products.")
+@click.option(
+    "--profile", type=click.Choice(names()), default=DEFAULT, show_default=True, help="Of new products."
+)
 @click.option("--dry-run", is_flag=True, help="Say what would happen; keep nothing.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a file.")
 def load(files: tuple[Path, ...], profile: str, dry_run: bool, as_json: bool) -> None:
@@ -60,9 +62,13 @@ def load_file(engine: Engine, path: Path, profile: str, dry_run: bool) -> dict[s
             task = progress.add_task(path.name, total=packs.size or 1)
 
             def advance(so_far: LoadResult) -> None:
-                progress.update(task, completed=packs.position(), description=f"{path.name} {so_far.rows:,} rows")
+                progress.update(
+                    task, completed=packs.position(), description=f"{path.name} {so_far.rows:,} rows"
+                )
 
-            result = Loader(engine, profile).load(packs, dry_run=dry_run, reject=rejects.add, progress=advance)
+            result = Loader(engine, profile).load(
+                packs, dry_run=dry_run, reject=rejects.add, progress=advance
+            )
     finally:
         packs.close()
         rejects.close()

@@ -34,7 +34,11 @@ def serve(host: str, port: int, workers: int, threads: int) -> None:
     with running(settings) as ready:
         prepare(ready, settings)
         served = replace(ready, issuer=ready.issuer or address)
-        options = {"bind": f"{f'[{host}]' if ':' in host else host}:{port}", "workers": workers, "threads": threads}
+        options = {
+            "bind": f"{f'[{host}]' if ':' in host else host}:{port}",
+            "workers": workers,
+            "threads": threads,
+        }
         if served.cache_mode == "fast" and served.redis_url is None:
             say("No Redis: every look-up is answered by the database.")
         Server(served, options, lambda _arbiter: announce(address)).run()
@@ -70,6 +74,8 @@ def announce(address: str) -> None:
             except urllib3.exceptions.HTTPError:
                 pass
             time.sleep(0.05)
-        say(f"The service at {address} did not become ready within {READY_WITHIN_S} s; see the messages above.")
+        say(
+            f"The service at {address} did not become ready within {READY_WITHIN_S} s; see the messages above."
+        )
 
     threading.Thread(target=wait, daemon=True).start()

@@ -95,7 +95,6 @@ def named(profile: Profile, alert: str | None) -> str | None:
     return alert if alert is None or profile.alert_as is None else profile.alert_as
 
 
-
 def words(code: str, operation: str, language: str) -> tuple[str, str]:
     """Title and advice for a person; of an accepted operation, the operation's own."""
     table = _WORDS[language]

@@ -27,7 +27,10 @@ SOCKET = ".s.PGSQL.5432"
 SILENT_SECONDS = 20.0  # a killed postmaster's backends may need this long to go
 ORPHAN_SECONDS = 3.0  # … and are told to after this long
 RECOVERY_SECONDS = 300.0  # while it says that it is starting up
-STOP_SECONDS = 30.0
+STOP_SECONDS = 10.0
+SETTLE_SECONDS = (
+    5.0  # a fast shutdown that comes while a killed backend is cleaned up after can hang for ever
+)
 REAP_SECONDS = 1.0  # from closing its files to having ended
 ATTEMPTS = 3
 
@@ -55,8 +58,13 @@ class Answer(Enum):
     """What the server says when asked."""
 
     READY = auto()
-    BUSY = auto()  # starting up, shutting down, or full
+    STARTING = auto()  # or in recovery, or full
+    ENDING = auto()
     NONE = auto()
+
+
+# libpq hands no SQLSTATE over for a refused connection, so its words are looked at; lc_messages is C.
+_ANSWERS = (("shutting down", Answer.ENDING), ("FATAL:", Answer.STARTING))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,25 +110,32 @@ class Postgres:
                     raise self._error("postgres_start_failed", "PostgreSQL does not start.", _SEE_LOG)
                 attempts += 1
                 child, heard = self._start(progress), time.monotonic()
-            elif waited > (RECOVERY_SECONDS if answer is Answer.BUSY else SILENT_SECONDS):
+            elif waited > (RECOVERY_SECONDS if answer is Answer.STARTING else SILENT_SECONDS):
                 raise self._error(
                     "postgres_silent", f"PostgreSQL runs but gives no answer{self._who()}.", _END_IT
                 )
-            elif waited > ORPHAN_SECONDS and answer is Answer.NONE and not self.healthy():
+            elif self._is_stuck(answer, waited):
                 processes.send(
                     self._processes(), signal.SIGQUIT
                 )  # at once, without clean-up: recovery follows
-            time.sleep(0.02)
+            time.sleep(0.02 if waited < ORPHAN_SECONDS else 0.25)
 
     def stop(self) -> None:
         """Shut down in order ("fast"); if that takes too long at once, for a recovery at the next start."""
         if postmaster := self._postmaster():
+            processes.until(lambda: self._ask() is Answer.READY, SETTLE_SECONDS)
             processes.send([postmaster], signal.SIGINT)
             processes.until(lambda: not self.alive(), STOP_SECONDS)
         if self.alive():
             processes.send(self._processes(), signal.SIGQUIT)
             processes.until(lambda: not self.alive(), STOP_SECONDS)
         processes.until(lambda: processes.reap(self.home.log("postgres")), REAP_SECONDS)
+
+    def _is_stuck(self, answer: Answer, waited: float) -> bool:
+        """True when only force is left: backends without a postmaster, or an endless shutdown."""
+        if answer is Answer.ENDING:
+            return waited > STOP_SECONDS
+        return answer is Answer.NONE and waited > ORPHAN_SECONDS and not self.healthy()
 
     def _ask(self) -> Answer:
         """Log in; on the very first time also create the database."""
@@ -142,7 +157,7 @@ class Postgres:
         except psycopg.Error as error:
             if "password authentication failed" in str(error):
                 raise self._password_lost() from error
-            return Answer.BUSY if "FATAL:" in str(error) else Answer.NONE
+            return next((answer for words, answer in _ANSWERS if words in str(error)), Answer.NONE)
         return Answer.READY
 
     def _start(self, progress: Callable[[str], None]) -> subprocess.Popen[bytes] | None:

@@ -68,15 +68,16 @@ def _answer(server: Server, respond: Callable[[], Any], *, needed: str) -> Respo
 
 def _metadata(issuer: str) -> dict[str, object]:
     """RFC 8414 section 2."""
+    base = issuer.rstrip("/")
     return {
         "issuer": issuer,
-        "token_endpoint": f"{issuer}/oauth/token",
+        "token_endpoint": f"{base}/oauth/token",
         "token_endpoint_auth_methods_supported": AUTHENTICATION_METHODS,
-        "revocation_endpoint": f"{issuer}/oauth/revoke",
+        "revocation_endpoint": f"{base}/oauth/revoke",
         "revocation_endpoint_auth_methods_supported": AUTHENTICATION_METHODS,
-        "introspection_endpoint": f"{issuer}/oauth/introspect",
+        "introspection_endpoint": f"{base}/oauth/introspect",
         "introspection_endpoint_auth_methods_supported": AUTHENTICATION_METHODS,
-        "jwks_uri": f"{issuer}/oauth/jwks.json",
+        "jwks_uri": f"{base}/oauth/jwks.json",
         "grant_types_supported": ["client_credentials"],
         "response_types_supported": [],
         "scopes_supported": list(SCOPES),

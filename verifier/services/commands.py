@@ -89,7 +89,9 @@ def apply(tx: Transaction, order: Command, product: Product) -> BatchStatus | Pr
     if order.lot is None:
         tx.put_product(replace(product, withdrawn=True))
         return ProductStatus(product.gtin, "withdrawn")
-    return BatchStatus(product.gtin, order.lot, tx.mark_batch(product.gtin, order.lot, **BATCH_COMMANDS[order.name]))
+    return BatchStatus(
+        product.gtin, order.lot, tx.mark_batch(product.gtin, order.lot, **BATCH_COMMANDS[order.name])
+    )
 
 
 def put_product(ports: Ports, actor: Actor, gtin: str, fields: dict[str, Any]) -> Product | Fault:

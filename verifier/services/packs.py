@@ -45,7 +45,9 @@ def look(ports: Ports, actor: Actor, operation: Operation, scan: Scan) -> Verdic
     def work(tx: Transaction) -> Verdict:
         alert = None
         if operation is not Operation.READ:
-            alert = raise_alert(tx, ports, actor, operation, profile, attempt, found, decision, scan, event_id)
+            alert = raise_alert(
+                tx, ports, actor, operation, profile, attempt, found, decision, scan, event_id
+            )
         verdict = build(
             event_id=str(event_id),
             operation=operation,
@@ -78,14 +80,18 @@ def change(ports: Ports, actor: Actor, order: Order) -> Verdict | Replay | Fault
             return taken
         device = scan.context.device
         if device is not None and not tx.claim_device(actor.site.gln, device, event_id):
-            return Fault("device_sequence_reused", "This device has used this sequence number before; count on.")
+            return Fault(
+                "device_sequence_reused", "This device has used this sequence number before; count on."
+            )
         found, profile, decision = settle(tx, actor, attempt, scan)
         if order.action is Action.REACTIVATE:
             fault = undo_scope(actor, found, decision)
             if fault is not None:
                 return fault
         now_found = after(found, attempt, decision.target) if decision.target else found
-        alert = raise_alert(tx, ports, actor, order.operation, profile, attempt, found, decision, scan, event_id)
+        alert = raise_alert(
+            tx, ports, actor, order.operation, profile, attempt, found, decision, scan, event_id
+        )
         verdict = build(
             event_id=str(event_id),
             operation=order.operation,
@@ -284,7 +290,8 @@ def record_unreadable(
 
 def read(ports: Ports, actor: Actor, scan: Scan) -> Verdict | Fault:
     """Read without an alert (Art. 36(f)). Only owner, authority and operator may leave out lot and expiry;
-    for the others a mismatch is the same `not_found` as an unknown pack."""
+    for the others a mismatch is the same `not_found` as an unknown pack.
+    """
     nothing = Fault("not_found", "No pack is known by these elements.")
     found = ports.reader.find(scan.code)
     product = found.product

@@ -7,7 +7,16 @@ from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from verifier.domain.codes import PackCode
-from verifier.domain.journal import Alert, AlertQuery, Claim, Fault, NewAlert, PackEvent, ReferenceEvent, Replay
+from verifier.domain.journal import (
+    Alert,
+    AlertQuery,
+    Claim,
+    Fault,
+    NewAlert,
+    PackEvent,
+    ReferenceEvent,
+    Replay,
+)
 from verifier.domain.pack import Found, Pack, Product, State
 from verifier.domain.scan import Device
 from verifier.domain.verdict import AlertRef

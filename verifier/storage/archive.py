@@ -41,7 +41,11 @@ class Archive:
     def alert(self, alert_id: UUID) -> Alert | None:
         """One alert."""
         with self._engine.connect() as connection:
-            row = connection.execute(select(alerts).where(alerts.c.alert_id == alert_id)).mappings().one_or_none()
+            row = (
+                connection.execute(select(alerts).where(alerts.c.alert_id == alert_id))
+                .mappings()
+                .one_or_none()
+            )
         return alert_of(row) if row else None
 
     def alerts(self, query: AlertQuery) -> Sequence[Alert]:
@@ -53,7 +57,9 @@ class Archive:
             "lot": query.lot,
             "code": query.code,
         }
-        statement = select(alerts).order_by(alerts.c.raised_at.desc(), alerts.c.alert_id.desc()).limit(query.limit)
+        statement = (
+            select(alerts).order_by(alerts.c.raised_at.desc(), alerts.c.alert_id.desc()).limit(query.limit)
+        )
         for name, value in wanted.items():
             if value is not None:
                 statement = statement.where(alerts.c[name] == value)

@@ -16,7 +16,9 @@ from verifier.domain.ppn import ntin_to_ppn
 
 CHUNK = 50_000
 
-_UNBOUNDED = "SET transaction_timeout = 0; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0"
+_UNBOUNDED = (
+    "SET transaction_timeout = 0; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0"
+)
 _STAGING = """
 CREATE TEMP TABLE IF NOT EXISTS staging
 (row bigint, gtin bigint, expiry integer, serial text, lot text, sscc text) ON COMMIT DELETE ROWS
@@ -87,7 +89,10 @@ class Loader:
         return total
 
     def _chunk(
-        self, connection: Connection[Any], chunk: Sequence[PackRow | RejectedRow], reject: Callable[[RejectedRow], None]
+        self,
+        connection: Connection[Any],
+        chunk: Sequence[PackRow | RejectedRow],
+        reject: Callable[[RejectedRow], None],
     ) -> LoadResult:
         packs = []
         for item in chunk:
