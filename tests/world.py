@@ -4,6 +4,8 @@ import itertools
 import random
 import string
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -26,13 +28,23 @@ JSON = "application/json"
 
 
 class Clock:
-    """The machine's clock, moved by as much as a test wants."""
+    """The machine's clock, moved by as much as a test wants, or stopped at an instant."""
 
     def __init__(self) -> None:
         self.moved = timedelta(0)
+        self.stopped: datetime | None = None
 
     def __call__(self) -> datetime:
-        return datetime.now(UTC) + self.moved
+        return self.stopped or datetime.now(UTC) + self.moved
+
+    @contextmanager
+    def at(self, instant: datetime) -> Iterator[None]:
+        """Stopped at this instant."""
+        self.stopped, before = instant, self.stopped
+        try:
+            yield
+        finally:
+            self.stopped = before
 
 
 @dataclass

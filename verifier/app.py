@@ -1,5 +1,6 @@
 """Settings → adapters → ports → blueprints: the one place where the service is put together."""
 
+import re
 import time
 import uuid
 from collections.abc import Callable
@@ -25,11 +26,12 @@ from verifier.storage.access import Access
 from verifier.storage.archive import Archive
 from verifier.storage.control import Control
 from verifier.storage.database import connect
-from verifier.storage.redis_link import RedisLink
-from verifier.storage.status_cache import DatabaseReader, NoCache, StatusCache
+from verifier.storage.redis_link import NoRedis, RedisLink
+from verifier.storage.status_cache import StatusCache
 from verifier.storage.store import Store
 
 MAX_BODY = 1024 * 1024
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _log = structlog.get_logger("verifier.request")
 
 
@@ -121,15 +123,10 @@ def _routes(app: Flask) -> openapi.ProblemApi:
     return api
 
 
-def _cache(
-    settings: Settings, engine: Engine, control: Control
-) -> tuple[Any, StatusCache | NoCache, tuple[Callable[[], None], ...]]:
+def _link(settings: Settings, threads: int) -> RedisLink | NoRedis:
     if settings.cache_mode == "off" or settings.redis_url is None:
-        return DatabaseReader(engine), NoCache(), ()
-    link = RedisLink(settings.redis_url)
-    cache = StatusCache(engine, control, link)
-    cache.count = lambda outcome: metrics.LOOKUPS.labels(outcome).inc()
-    return cache, cache, (link.close,)
+        return NoRedis()
+    return RedisLink(settings.redis_url, connections=threads + 2)
 
 
 def _now() -> datetime:
@@ -142,8 +139,7 @@ def _local_date(instant: datetime, timezone: str) -> date:
 
 def _begin() -> None:
     given = request.headers.get("X-Request-Id", "")
-    known = 8 <= len(given) <= 64 and given.isascii() and all(c.isalnum() or c in "._-" for c in given)
-    g.request_id = given if known else uuid.uuid4().hex
+    g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
     g.started = time.perf_counter()
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)

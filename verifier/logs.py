@@ -46,8 +46,3 @@ def _scrub(_logger: Any, _method: str, record: MutableMapping[str, Any]) -> Muta
         if isinstance(value, str):
             record[name] = _SECRET.sub("[removed]", value)
     return record
-
-
-def mask_serial(serial: str) -> str:
-    """The last three characters: enough to talk about a pack, not enough to know it."""
-    return f"…{serial[-3:]}" if len(serial) > 6 else "…"

@@ -1,18 +1,23 @@
 """gunicorn with our settings: threads, limits, one shape for errors, no control socket."""
 
+import ctypes
 import os
-from collections.abc import Callable, Mapping
+import signal
+import sys
 from typing import Any
 
 import msgspec
 from gunicorn import util
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine
 from gunicorn.workers.gthread import ThreadWorker
 
-from verifier.settings import Settings
+from verifier import logs
+from verifier.settings import Settings, from_env
 
 REQUEST_LINE = 8190
+_PR_SET_PDEATHSIG = 1
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -40,11 +45,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
 
 class Server(BaseApplication):  # type: ignore[misc]
-    """The arbiter with its workers; each worker builds its own service."""
+    """The arbiter's application; each worker builds its own service."""
 
-    def __init__(self, settings: Settings, options: Mapping[str, Any], ready: Callable[[Any], None]) -> None:
+    def __init__(self, settings: Settings, bind: str, workers: int, threads: int) -> None:
         self._settings = settings
+        self._threads = threads
         self._options = {
+            "bind": bind,
+            "workers": workers,
+            "threads": threads,
             "worker_class": "verifier.server.Worker",
             "limit_request_line": REQUEST_LINE,
             "control_socket_disable": True,
@@ -54,10 +63,9 @@ class Server(BaseApplication):  # type: ignore[misc]
             "graceful_timeout": 10,
             "loglevel": "warning",
             "proc_name": "verifier",
-            "when_ready": ready,
             "child_exit": _child_exit,
             "worker_exit": _worker_exit,
-        } | dict(options)
+        }
         super().__init__()
 
     def load_config(self) -> None:
@@ -67,13 +75,30 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Any:
         """In the worker, after the fork: threads and connections are its own."""
-        from verifier import logs  # noqa: PLC0415 - the metrics' folder must be set before they are imported
-        from verifier.app import build, create_app  # noqa: PLC0415
+        from verifier.app import build, create_app  # noqa: PLC0415 - the arbiter that forks stays small
 
         logs.configure(self._settings.log_level)
-        service = build(self._settings, threads=int(self._options["threads"]))
-        self.service = service
-        return create_app(service)
+        self.service = build(self._settings, threads=self._threads)
+        return create_app(self.service)
+
+    def run(self) -> None:
+        """Until a signal, or until the process that started this one is gone."""
+        _Orphan(self).run()
+
+
+class _Orphan(Arbiter):  # type: ignore[misc]
+    """An arbiter that goes when its parent does, so that the next start finds the port free."""
+
+    def __init__(self, app: Server) -> None:
+        super().__init__(app)
+        self._parent = os.getppid()
+
+    def manage_workers(self) -> None:
+        """Asked about once a second."""
+        if os.getppid() != self._parent:
+            self.stop(graceful=False)
+            raise SystemExit(0)
+        super().manage_workers()
 
 
 def _worker_exit(_arbiter: Any, worker: Any) -> None:
@@ -84,6 +109,27 @@ def _worker_exit(_arbiter: Any, worker: Any) -> None:
 
 def _child_exit(_arbiter: Any, worker: Any) -> None:
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        from prometheus_client import multiprocess  # noqa: PLC0415
+        from prometheus_client import multiprocess  # noqa: PLC0415 - only where there is a folder
 
-        multiprocess.mark_process_dead(worker.pid)
+        multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def _die_with_parent() -> None:
+    """On Linux the kernel tells at once; elsewhere the arbiter asks once a second."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
+
+
+def main() -> None:
+    """`python -m verifier.server BIND WORKERS THREADS`, settings from the environment.
+
+    A process of its own without any other thread: a fork beside a thread that holds a lock, an import's for
+    instance, leaves that lock held in the worker for ever.
+    """
+    _die_with_parent()
+    bind, workers, threads = sys.argv[1:]
+    Server(from_env(os.environ), bind, int(workers), int(threads)).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -50,6 +50,15 @@ class Settings:
         """Are /metrics and /docs open? In the embedded default, or when it is said."""
         return self.embedded if self.open_routes is None else self.open_routes
 
+    def environment(self) -> dict[str, str]:
+        """The variables that `from_env` reads back as these very settings, for a process of our own."""
+        values = {PREFIX + item.name.upper(): getattr(self, item.name) for item in fields(self)}
+        words = {True: "1", False: "0", None: ""}
+        return {
+            name: words[value] if isinstance(value, bool) or value is None else str(value)
+            for name, value in values.items()
+        }
+
     def masked(self) -> dict[str, str | bool | None]:
         """Every setting by its variable's name, without secrets."""
         shown: dict[str, str | bool | None] = {}
@@ -95,8 +104,8 @@ def check_bind(settings: Settings, host: str) -> None:
     if host not in _LOOPBACK and not https and not settings.insecure:
         raise BadSettings(
             "E004",
-            f"{host} can be reached from outside, but VERIFIER_ISSUER is not an https address. Put TLS in front and"
-            " set it, or set VERIFIER_INSECURE=1 if you accept tokens in clear text.",
+            f"{host} can be reached from outside, but VERIFIER_ISSUER is not https. Put TLS in front"
+            " and set it, or set VERIFIER_INSECURE=1 if you accept tokens in clear text.",
         )
 
 

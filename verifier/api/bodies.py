@@ -11,6 +11,7 @@ from verifier.api.problems import Problem
 
 Body = TypeVar("Body", bound=msgspec.Struct)
 DEPTH = 16
+_LONGEST_KEY = 255
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<path>.*)`)?$", re.DOTALL)
 _FIELD = re.compile(r"(?:unknown|required) field `(?P<name>[^`]*)`")
 
@@ -66,10 +67,10 @@ def idempotency_key() -> str:
         Problem: 400 when it is missing or not 1 to 255 printable characters.
     """
     key = request.headers.get("Idempotency-Key", "")
-    if not 1 <= len(key) <= 255 or not (key.isascii() and key.isprintable()):
+    if not 1 <= len(key) <= _LONGEST_KEY or not (key.isascii() and key.isprintable()):
         raise Problem(
             "idempotency_key_required",
-            "Send a header Idempotency-Key of 1 to 255 printable characters, a new one for each new request.",
+            f"Send a header Idempotency-Key of 1 to {_LONGEST_KEY} printable characters, new for each request.",
         )
     return key
 

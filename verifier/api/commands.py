@@ -64,7 +64,8 @@ def withdraw(actor: Actor) -> Response:
     """Withdraw a product from the market."""
     sent = json_body()
     wanted = convert(sent, schemas.ProductReasonIn)
-    return run(actor, "withdraw", identify(wanted.gtin).gtin, None, wanted.reason, sent)
+    gtin = identify(wanted.gtin).gtin
+    return run(actor, "withdraw", gtin=gtin, lot=None, reason=wanted.reason, sent=sent)
 
 
 @blueprint.put("/products/<gtin>")
@@ -92,10 +93,10 @@ def batch(actor: Actor, name: str) -> Response:
     sent = json_body()
     wanted = convert(sent, schemas.BatchIn)
     code = identify(wanted.gtin, wanted.lot)
-    return run(actor, name, code.gtin, wanted.lot, wanted.reason, sent)
+    return run(actor, name, gtin=code.gtin, lot=wanted.lot, reason=wanted.reason, sent=sent)
 
 
-def run(actor: Actor, name: str, gtin: str, lot: str | None, reason: str, sent: Any) -> Response:
+def run(actor: Actor, name: str, *, gtin: str, lot: str | None, reason: str, sent: Any) -> Response:
     """The command under the request's idempotency key."""
     order = commands.Command(name, gtin, lot, reason, idempotency_key(), digest(request.path, sent))
     outcome = commands.command(ports(), actor, order)

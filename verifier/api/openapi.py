@@ -17,7 +17,7 @@ _TYPES: list[type] = []
 
 
 class ProblemOut(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """RFC 9457 problem details. `code` is stable; `errors` are by field, `reason` is of an unreadable code."""
+    """RFC 9457 problem details. `code` is stable; `errors` are by field, `reason` of an unreadable code."""
 
     type: str
     title: str

@@ -170,7 +170,8 @@ def scan_of(actor: Actor, operation: Operation, sent: schemas.PackIn) -> Scan:
     """The pack code and its circumstances.
 
     Raises:
-        Problem: 422 `unreadable_code` (recorded when product code and serial are legible) or `invalid_request`.
+        Problem: 422 `unreadable_code` (recorded when product code and serial are legible) or
+            `invalid_request`.
     """
     context = context_of(sent)
     if sent.code is None:

@@ -130,5 +130,5 @@ def _sqlstate(error: Exception) -> str | None:
 
 def _ours(error: Exception) -> Response:
     _log.exception("internal_error", error=type(error).__name__)
-    detail = "Nothing is lost: repeat the request with the same Idempotency-Key, or tell the operator the request id."
+    detail = "Repeat the request with the same Idempotency-Key, or tell the operator the request id."
     return Problem("internal_error", detail).response()

@@ -1,5 +1,6 @@
-"""What requests look like; the OpenAPI document is made from these. Unknown fields are refused:
-there is no field for patient data.
+"""What requests look like; the OpenAPI document is made from these.
+
+Unknown fields are refused: there is no field for patient data.
 """
 
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Is the process alive, can it serve, how does it do, and what may be called: routes for machines and readers."""
+"""Is the process alive, can it serve, how does it do, and what may be called."""
 
 from importlib.resources import files
 from pathlib import Path

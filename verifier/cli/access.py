@@ -1,6 +1,7 @@
 """`verifier site add`, `verifier client add`, `verifier client revoke`."""
 
 import json
+import re
 from dataclasses import asdict
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -8,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import click
 
 from verifier.cli.session import database, say
-from verifier.domain.gs1 import check_digit
+from verifier.domain.gs1 import gtin_fault
 from verifier.domain.pack import Site, SiteType
 from verifier.oauth import clients
 from verifier.oauth.scopes import unknown
@@ -27,11 +28,11 @@ def site() -> None:
 @click.option("--country", required=True, help="ISO 3166-1 alpha-2.")
 @click.option("--org", default=None, help="The organisation that it belongs to.")
 @click.option("--timezone", default="UTC", show_default=True, help="IANA name, e.g. Europe/Berlin.")
-def add_site(gln: str, name: str, kind: str, country: str, org: str | None, timezone: str) -> None:
+def add_site(*, gln: str, name: str, kind: str, country: str, org: str | None, timezone: str) -> None:
     """Add a site, or change the one with this GLN."""
     if not _is_gln(gln):
         raise click.BadParameter("a GLN has 13 digits, the last one a check digit", param_hint="--gln")
-    if not (len(country) == 2 and country.isascii() and country.isalpha()):
+    if not re.fullmatch("[A-Za-z]{2}", country):
         raise click.BadParameter("two letters, e.g. DE", param_hint="--country")
     try:
         ZoneInfo(timezone)
@@ -55,7 +56,7 @@ def client() -> None:
 @click.option("--subject", default=None, help="Its name there.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object (the default result too).")
 def add_client(
-    name: str, gln: str, scope: str, issuer: str | None, subject: str | None, as_json: bool
+    *, name: str, gln: str, scope: str, issuer: str | None, subject: str | None, as_json: bool
 ) -> None:
     """Add a client; its secret is shown once, and stored as a hash."""
     scopes = frozenset(scope.replace(",", " ").split())
@@ -93,5 +94,4 @@ def revoke_client(client_id: str) -> None:
 
 
 def _is_gln(gln: str) -> bool:
-    digits = len(gln) == 13 and gln.isascii() and gln.isdecimal()
-    return digits and check_digit(gln[:-1]) == gln[-1]
+    return gtin_fault(gln, lengths=(13,)) is None

@@ -83,9 +83,13 @@ class Demo:
         if found != wanted:
             raise DemoFailed(f"{what}: {found!r} where {wanted!r} was due")
 
+    def entry(self, name: str) -> dict[str, Any]:
+        """A sample picture's entry in the manifest."""
+        return next(entry for entry in self.pictures if Path(entry["file"]).stem == name)
+
     def picture(self, name: str) -> Path:
         """A sample picture by its name."""
-        return next(self.folder / p["file"] for p in self.pictures if Path(p["file"]).stem == name)
+        return self.folder / self.entry(name)["file"]
 
     def decode(self) -> None:
         """Every picture must show the packs of the manifest, and no other."""
@@ -112,7 +116,7 @@ class Demo:
             for result in results:
                 verdict = result.verdict or {}
                 self.expect(entry["file"], verdict.get("code"), expected.get(str(result.serial)))
-                product = (verdict["pack"]["product"] or {}).get("name") or "–"
+                product = (verdict["pack"]["product"] or {}).get("name") or "-"
                 signal = f"[{LOOK[result.signal]}]{result.signal}[/]"
                 table.add_row(Path(entry["file"]).name, product, signal, result.title)
         self.console.print(table)
@@ -143,7 +147,7 @@ class Demo:
     def recall(self, post: Any) -> None:
         """A recall is known everywhere when its answer arrives."""
         self.step("The authority recalls a batch, and the next scan anywhere knows it")
-        pack = next(p for p in self.pictures if Path(p["file"]).stem == "clean_3")["packs"][0]
+        pack = self.entry("clean_3")["packs"][0]
         body = {"gtin": pack["gtin"], "lot": pack["lot"], "reason": "cracked ampoules"}
         answer = post("/v1/batches/recall", body)
         self.expect("recall", answer.get("status"), "recalled")
@@ -182,6 +186,7 @@ def demo() -> None:
                 show.alerts(lambda path: api(show, address, "authority", path))
         except DemoFailed as failed:
             console.print(f"\n[bold red]The demo failed:[/] {failed}")
+            click.echo((folder / "service.log").read_text(errors="replace")[-4000:], err=True)
             sys.exit(1)
     console.print(f"\n[bold green]Every step came out as it must[/] ({time.monotonic() - started:.0f} s).")
 

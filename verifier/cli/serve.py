@@ -2,9 +2,14 @@
 
 import os
 import shutil
+import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +18,12 @@ import urllib3
 
 from verifier.cli.session import running, say
 from verifier.oauth.keys import SigningKey
-from verifier.server import Server
 from verifier.settings import Settings, check_bind, from_env
 from verifier.storage.database import connect
 from verifier.storage.migrate import migrate
 
 READY_WITHIN_S = 30
+PORT_FREE_WITHIN_S = 5
 
 
 @click.command()
@@ -31,21 +36,56 @@ def serve(host: str, port: int, workers: int, threads: int) -> None:
     settings = from_env(os.environ)
     check_bind(settings, host)
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    wait_for_port(host, port)
     with running(settings) as ready:
-        prepare(ready, settings)
-        served = replace(ready, issuer=ready.issuer or address)
-        options = {
-            "bind": f"{f'[{host}]' if ':' in host else host}:{port}",
-            "workers": workers,
-            "threads": threads,
-        }
-        if served.cache_mode == "fast" and served.redis_url is None:
+        folder = prepare(ready, settings)
+        if ready.cache_mode == "fast" and ready.redis_url is None:
             say("No Redis: every look-up is answered by the database.")
-        Server(served, options, lambda _arbiter: announce(address)).run()
+        served = replace(ready, issuer=ready.issuer or address)
+        environment = os.environ | served.environment() | {"PROMETHEUS_MULTIPROC_DIR": str(folder.resolve())}
+        arguments = [f"{f'[{host}]' if ':' in host else host}:{port}", str(workers), str(threads)]
+        code = supervise([sys.executable, "-m", "verifier.server", *arguments], environment, address)
+        shutil.rmtree(folder, ignore_errors=True)
+    sys.exit(code)
 
 
-def prepare(ready: Settings, settings: Settings) -> None:
-    """What must be there before the first worker: the schema, the signing key, a clean folder for metrics."""
+def wait_for_port(host: str, port: int) -> None:
+    """Until nobody listens there: after a kill -9 the server before may still be going."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    end = time.monotonic() + PORT_FREE_WITHIN_S
+    while True:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                if time.monotonic() > end:
+                    message = f"{host}:{port} cannot be used ({error.strerror}); choose another with --port"
+                    raise click.UsageError(message) from None
+                time.sleep(0.1)
+            else:
+                return
+
+
+def supervise(command: list[str], environment: dict[str, str], address: str) -> int:
+    """Run the server as a child in a session of its own, pass on the signals to end; its exit code."""
+    child = subprocess.Popen(command, env=environment, start_new_session=True)
+
+    def end(_signal: int, _frame: object) -> None:
+        child.terminate()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, end)
+    threading.Thread(target=announce, args=(address, child), daemon=True).start()
+    code = child.wait()
+    return 0 if code in (0, -signal.SIGTERM) else code
+
+
+def prepare(ready: Settings, settings: Settings) -> Path:
+    """What must be there before the first worker: the schema, the signing key, a folder for metrics.
+
+    The folder is returned; those of processes that are gone are removed.
+    """
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     if settings.embedded:
         engine = connect(str(ready.database_url), pool=1)
@@ -57,25 +97,19 @@ def prepare(ready: Settings, settings: Settings) -> None:
         if not Path(f"/proc/{old.name.removeprefix('metrics-')}").exists():
             shutil.rmtree(old, ignore_errors=True)
     folder.mkdir(mode=0o700, exist_ok=True)
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder.resolve())
+    return folder
 
 
-def announce(address: str) -> None:
+def announce(address: str, child: subprocess.Popen[bytes]) -> None:
     """Say `ready on …` on stdout once the service answers."""
-
-    def wait() -> None:
-        pool: Any = urllib3.PoolManager(retries=False, timeout=2)
-        end = time.monotonic() + READY_WITHIN_S
-        while time.monotonic() < end:
-            try:
-                if pool.request("GET", f"{address}/readyz").status == 200:
-                    click.echo(f"ready on {address}")
-                    return
-            except urllib3.exceptions.HTTPError:
-                pass
-            time.sleep(0.05)
-        say(
-            f"The service at {address} did not become ready within {READY_WITHIN_S} s; see the messages above."
-        )
-
-    threading.Thread(target=wait, daemon=True).start()
+    pool: Any = urllib3.PoolManager(retries=False, timeout=2)
+    end = time.monotonic() + READY_WITHIN_S
+    while time.monotonic() < end and child.poll() is None:
+        try:
+            if pool.request("GET", f"{address}/readyz").status == HTTPStatus.OK:
+                click.echo(f"ready on {address}")
+                return
+        except urllib3.exceptions.HTTPError:
+            pass
+        time.sleep(0.05)
+    say(f"The service at {address} did not become ready within {READY_WITHIN_S} s; see the messages above.")

@@ -10,7 +10,7 @@ from verifier.domain.expiry import Expiry
 
 @dataclass(frozen=True, slots=True)
 class PackEvent:
-    """One attempt on one pack, accepted or refused. `version` is the pack's new one, None without a change."""
+    """One attempt on one pack, accepted or refused. `version` is the pack's new one, else None."""
 
     event_id: UUID
     gtin: str

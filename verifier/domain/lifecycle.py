@@ -53,8 +53,9 @@ class Seal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What is asked, by whom, when. `now` is the instant of receipt, the one clock reading of a decision;
-    `today` is that instant's date at the site.
+    """What is asked, by whom, when.
+
+    `now` is the instant of receipt, the one clock reading of a decision; `today` is its date at the site.
     """
 
     action: Action

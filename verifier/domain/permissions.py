@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from verifier.domain.lifecycle import Action as A
+from verifier.domain.lifecycle import Action as A  # noqa: N817 - the columns of a table
 from verifier.domain.pack import Product, Site
 from verifier.domain.pack import SiteType as T
 

@@ -43,7 +43,7 @@ class ProductView:
 
 @dataclass(frozen=True, slots=True)
 class PackView:
-    """The pack: as stored when the code matches, else only what was sent. `expiry` is YYYY-MM-DD or YYYY-MM."""
+    """The pack: as stored when the code matches, else only what was sent. `expiry` may lack the day."""
 
     gtin: str
     ppn: str | None

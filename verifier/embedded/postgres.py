@@ -60,11 +60,16 @@ class Answer(Enum):
     READY = auto()
     STARTING = auto()  # or in recovery, or full
     ENDING = auto()
+    REFUSED = auto()  # the password is not its own
     NONE = auto()
 
 
 # libpq hands no SQLSTATE over for a refused connection, so its words are looked at; lc_messages is C.
-_ANSWERS = (("shutting down", Answer.ENDING), ("FATAL:", Answer.STARTING))
+_ANSWERS = (
+    ("password authentication failed", Answer.REFUSED),
+    ("shutting down", Answer.ENDING),
+    ("FATAL:", Answer.STARTING),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,8 @@ class Postgres:
         """
         attempts, child, heard = 0, None, time.monotonic()
         while (answer := self._ask()) is not Answer.READY:
+            if answer is Answer.REFUSED:
+                raise self._password_lost()
             waited = time.monotonic() - heard
             if (
                 child is not None
@@ -123,7 +130,7 @@ class Postgres:
     def stop(self) -> None:
         """Shut down in order ("fast"); if that takes too long at once, for a recovery at the next start."""
         if postmaster := self._postmaster():
-            processes.until(lambda: self._ask() is Answer.READY, SETTLE_SECONDS)
+            processes.until(lambda: self._ask() in {Answer.READY, Answer.REFUSED}, SETTLE_SECONDS)
             processes.send([postmaster], signal.SIGINT)
             processes.until(lambda: not self.alive(), STOP_SECONDS)
         if self.alive():
@@ -155,8 +162,6 @@ class Postgres:
                 if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (NAME,)).fetchone():
                     connection.execute(f"CREATE DATABASE {NAME} OWNER {NAME}")
         except psycopg.Error as error:
-            if "password authentication failed" in str(error):
-                raise self._password_lost() from error
             return next((answer for words, answer in _ANSWERS if words in str(error)), Answer.NONE)
         return Answer.READY
 

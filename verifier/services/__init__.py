@@ -1,1 +1,1 @@
-"""Use cases: plain functions that take Ports first. They know the rules by name and the world by Protocols."""
+"""Use cases: plain functions that take Ports first; they know the rules by name, the world by Protocols."""

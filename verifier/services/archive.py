@@ -1,4 +1,4 @@
-"""Who may read what was written down: events of a pack, alerts. Art. 38: own data, and the status of packs."""
+"""Who may read the events of a pack and the alerts. Art. 38: own data, and the status of packs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -17,7 +17,7 @@ BATCH_COMMANDS: dict[str, dict[str, bool | None]] = {
 
 FAULTS = {
     "not_for_this_site": "A site of this type may not command batches or products.",
-    "not_your_product": "This product belongs to another manufacturer; only its owner or the authority may do this.",
+    "not_your_product": "This product is another manufacturer's; only its owner or the authority may do it.",
 }
 
 

@@ -20,6 +20,24 @@ TYPING_SLIPS = 5
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """An attempt and what became of it, from which alert, verdict and event are made.
+
+    `found` is what the rules decided on; `now` what is stored afterwards.
+    """
+
+    event_id: UUID
+    actor: Actor
+    operation: Operation
+    scan: Scan
+    attempt: Attempt
+    profile: Profile
+    found: Found
+    decision: Decision
+    now: Found
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """A change that is asked for: which, on what, under which idempotency key and digest."""
 
@@ -40,28 +58,8 @@ def look(ports: Ports, actor: Actor, operation: Operation, scan: Scan) -> Verdic
     profile = profile_of(found)
     attempt = attempt_of(ports, actor, Action.LOOK, scan)
     decision = decide(profile, attempt, found)
-    event_id = ports.new_id()
-
-    def work(tx: Transaction) -> Verdict:
-        alert = None
-        if operation is not Operation.READ:
-            alert = raise_alert(
-                tx, ports, actor, operation, profile, attempt, found, decision, scan, event_id
-            )
-        verdict = build(
-            event_id=str(event_id),
-            operation=operation,
-            profile=profile,
-            attempt=attempt,
-            found=found,
-            decision=decision,
-            scan=scan,
-            alert=alert,
-        )
-        tx.record(event_of(event_id, actor, operation, attempt, found, decision, scan, found), verdict)
-        return verdict
-
-    return ports.store.run(work)
+    judged = Judged(ports.new_id(), actor, operation, scan, attempt, profile, found, decision, found)
+    return ports.store.run(lambda tx: conclude(tx, ports, judged))
 
 
 def change(ports: Ports, actor: Actor, order: Order) -> Verdict | Replay | Fault:
@@ -70,7 +68,8 @@ def change(ports: Ports, actor: Actor, order: Order) -> Verdict | Replay | Fault
     The answer is given only when the change is durable and no reader can see the state before it.
     """
     scan = order.scan
-    attempt = attempt_of(ports, actor, order.action, scan, order.not_supplied_to_public)
+    declared = order.not_supplied_to_public
+    attempt = attempt_of(ports, actor, order.action, scan, not_supplied_to_public=declared)
     event_id = ports.new_id()
     claim = Claim(actor.client_id, order.key, order.digest, event_id, attempt.now)
 
@@ -88,25 +87,28 @@ def change(ports: Ports, actor: Actor, order: Order) -> Verdict | Replay | Fault
             fault = undo_scope(actor, found, decision)
             if fault is not None:
                 return fault
-        now_found = after(found, attempt, decision.target) if decision.target else found
-        alert = raise_alert(
-            tx, ports, actor, order.operation, profile, attempt, found, decision, scan, event_id
-        )
-        verdict = build(
-            event_id=str(event_id),
-            operation=order.operation,
-            profile=profile,
-            attempt=attempt,
-            found=now_found,
-            decision=decision,
-            scan=scan,
-            alert=alert,
-        )
-        event = event_of(event_id, actor, order.operation, attempt, found, decision, scan, now_found)
-        tx.record(event, verdict)
-        return verdict
+        now = after(found, attempt, decision.target) if decision.target else found
+        judged = Judged(event_id, actor, order.operation, scan, attempt, profile, found, decision, now)
+        return conclude(tx, ports, judged)
 
     return ports.store.run(work)
+
+
+def conclude(tx: Transaction, ports: Ports, judged: Judged) -> Verdict:
+    """Raise the alert, write the attempt down, and say what to answer."""
+    silent = judged.operation is Operation.READ
+    verdict = build(
+        event_id=str(judged.event_id),
+        operation=judged.operation,
+        profile=judged.profile,
+        attempt=judged.attempt,
+        found=judged.now,
+        decision=judged.decision,
+        scan=judged.scan,
+        alert=None if silent else raise_alert(tx, ports, judged),
+    )
+    tx.record(event_of(judged), verdict)
+    return verdict
 
 
 def settle(tx: Transaction, actor: Actor, attempt: Attempt, scan: Scan) -> tuple[Found, Profile, Decision]:
@@ -147,7 +149,7 @@ def missing_elements(ports: Ports, scan: Scan) -> tuple[str, ...]:
 
 
 def attempt_of(
-    ports: Ports, actor: Actor, action: Action, scan: Scan, not_supplied_to_public: bool = False
+    ports: Ports, actor: Actor, action: Action, scan: Scan, *, not_supplied_to_public: bool = False
 ) -> Attempt:
     """The attempt with its one clock reading."""
     now = ports.clock()
@@ -163,29 +165,19 @@ def attempt_of(
     )
 
 
-def raise_alert(
-    tx: Transaction,
-    ports: Ports,
-    actor: Actor,
-    operation: Operation,
-    profile: Profile,
-    attempt: Attempt,
-    found: Found,
-    decision: Decision,
-    scan: Scan,
-    event_id: UUID,
-) -> AlertRef | None:
+def raise_alert(tx: Transaction, ports: Ports, judged: Judged) -> AlertRef | None:
     """The alert of this decision, after a site's own repeats and typing slips are counted out."""
-    pack, code = found.pack, decision.code
+    pack, code, profile = judged.found.pack, judged.decision.code, judged.profile
+    site, scan, attempt = judged.actor.site.gln, judged.scan, judged.attempt
     alert = reasons.alert_code(profile, attempt, code, pack.state if pack else None)
     if code == "already_done_here" and attempt.action is not Action.LOOK and pack is not None:
-        repeats = tx.count(actor.site.gln, f"repeat:{pack.gtin}:{pack.serial}:{pack.version}")
+        repeats = tx.count(site, f"repeat:{pack.gtin}:{pack.serial}:{pack.version}")
         if repeats > profile.quiet_repeats:
             alert = reasons.repeat_alert_code(profile, code)
     if alert is None:
         return None
-    if scan.context.entry_mode is EntryMode.MANUAL and is_identity_miss(decision):
-        slips = tx.count(actor.site.gln, f"slip:{scan.code.gtin}:{attempt.now.date()}")
+    if scan.context.entry_mode is EntryMode.MANUAL and is_identity_miss(judged.decision):
+        slips = tx.count(site, f"slip:{scan.code.gtin}:{attempt.now.date()}")
         if slips <= TYPING_SLIPS:
             return None
     return tx.raise_alert(
@@ -195,43 +187,35 @@ def raise_alert(
             serial=scan.code.serial,
             lot=scan.code.lot,
             expiry=scan.code.expiry,
-            site_gln=actor.site.gln,
-            client_id=actor.client_id,
+            site_gln=site,
+            client_id=judged.actor.client_id,
             code=alert,
             cause=code,
-            operation=operation,
-            event_id=event_id,
+            operation=judged.operation,
+            event_id=judged.event_id,
             raised_at=attempt.now,
             details=details_of(scan.context),
         )
     )
 
 
-def event_of(
-    event_id: UUID,
-    actor: Actor,
-    operation: Operation,
-    attempt: Attempt,
-    found: Found,
-    decision: Decision,
-    scan: Scan,
-    now_found: Found,
-) -> PackEvent:
+def event_of(judged: Judged) -> PackEvent:
     """The attempt as it is written down: who, when, what was scanned, what was found and decided."""
-    before, now = found.pack, now_found.pack
+    before, now = judged.found.pack, judged.now.pack
+    attempt, scan, decision = judged.attempt, judged.scan, judged.decision
     return PackEvent(
-        event_id=event_id,
+        event_id=judged.event_id,
         gtin=before.gtin if before else scan.code.gtin,
         serial=scan.code.serial,
-        operation=operation,
-        reason=attempt.action.value if operation is Operation.DECOMMISSION else None,
+        operation=judged.operation,
+        reason=attempt.action.value if judged.operation is Operation.DECOMMISSION else None,
         code=decision.code,
         accepted=decision.accepted,
         version=now.version if now and decision.target else None,
         state_before=before.state if before else None,
         state_after=now.state if now else None,
-        site_gln=actor.site.gln,
-        client_id=actor.client_id,
+        site_gln=judged.actor.site.gln,
+        client_id=judged.actor.client_id,
         received_at=attempt.now,
         occurred_at=scan.context.occurred_at,
         details=details_of(scan.context) | sent(scan),
@@ -289,8 +273,10 @@ def record_unreadable(
 
 
 def read(ports: Ports, actor: Actor, scan: Scan) -> Verdict | Fault:
-    """Read without an alert (Art. 36(f)). Only owner, authority and operator may leave out lot and expiry;
-    for the others a mismatch is the same `not_found` as an unknown pack.
+    """Read without an alert (Art. 36(f)).
+
+    Only owner, authority and operator may leave out lot and expiry; for the others a mismatch is the same
+    `not_found` as an unknown pack.
     """
     nothing = Fault("not_found", "No pack is known by these elements.")
     found = ports.reader.find(scan.code)

@@ -70,7 +70,7 @@ class Transaction(Protocol):
         """Write the master data, new or changed."""
 
     def record_reference(self, event: ReferenceEvent, answer: Answer) -> None:
-        """Write the command down, with its answer; every process forgets its copies before it is acknowledged."""
+        """Write the command down, with its answer; every process forgets its copies before the answer."""
 
 
 class Store(Protocol):

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -23,7 +24,7 @@ from verifier.domain.expiry import Expiry
 from verifier.domain.pack import Batch, Found, Pack, Product, State
 from verifier.storage.control import PERMISSION_S, Control, Snapshot, forget_references, turn_off_within
 from verifier.storage.database import TRANSACTION_MS
-from verifier.storage.redis_link import CacheUnavailable, RedisLink
+from verifier.storage.redis_link import ALONE, CacheUnavailable, Link
 from verifier.storage.rows import find_query, found_of, ppn_of
 
 PREFIX = "verifier:"
@@ -49,6 +50,7 @@ end
 return 1
 """
 
+_NAME = text("SELECT current_database() || system_identifier FROM pg_control_system()")
 _log = logging.getLogger(__name__)
 Value = tuple[str, str, str, int, str, int, int, str | None]
 _encode = msgspec.json.Encoder().encode
@@ -66,24 +68,6 @@ class DatabaseReader:
         query, values = find_query(code)
         with self._engine.connect() as connection:
             return found_of(connection.execute(query, values).mappings().one_or_none())
-
-
-class NoCache:
-    """The writer's side when there is no cache: nothing to fence, nothing to settle."""
-
-    def fence(self, connection: Connection, gtin: str, serial: str, version: int) -> None:
-        """Nothing."""
-
-    def settle(self, gtin: str, serial: str, version: int) -> None:
-        """Nothing."""
-
-    def references_changed(self, connection: Connection) -> None:
-        """Raise the generation all the same: another process may run with a cache."""
-        forget_references(connection)
-
-    def references_settled(self) -> None:
-        """Wait until no process may still use its copies."""
-        time.sleep(PERMISSION_S)
 
 
 class References:
@@ -112,12 +96,13 @@ class References:
 class StatusCache:
     """Reader and writer side of the cache in one process."""
 
-    def __init__(self, engine: Engine, control: Control, link: RedisLink, *, label: str = "") -> None:
+    def __init__(self, engine: Engine, control: Control, link: Link) -> None:
+        self._engine = engine
         self._database = DatabaseReader(engine)
         self._control = control
         self._link = link
         self._references = References()
-        self._prefix = f"{PREFIX}{fingerprint(engine, label)}:"
+        self._said: str | None = None
         self.count: Callable[[str], None] = lambda _outcome: None
 
     # Reading.
@@ -230,28 +215,36 @@ class StatusCache:
             if identity is not None and identity != snapshot.identity:
                 self._control.turn_off(snapshot.epoch)
             return
-        if identity is None or not identity.startswith("master:"):
+        if identity is None or self._control.until_off_counts(snapshot) > 0:
             return
-        if self._control.until_off_counts(snapshot) > 0:
+        if not identity.startswith(ALONE):
+            self._say("this Redis is a replica or has one; a cache needs none")
             return
         try:
-            if not self._link.empty(identity, PREFIX.encode()):
-                _log.error("status cache not used: this Redis database holds keys of another program; give it its own")
+            if not self._link.empty(identity, PREFIX):
+                self._say("this Redis database holds keys of another program; give the cache one of its own")
                 return
         except CacheUnavailable:
             return
         if self._control.turn_on(snapshot.epoch, identity):
             self._control.refresh()
+        self._said = None
+
+    def _say(self, why: str) -> None:
+        """Why the cache is not used; once, not at every upkeep."""
+        if why != self._said:
+            _log.error("status cache not used: %s", why)
+            self._said = why
 
     def _key(self, snapshot: Snapshot, gtin: str, serial: str) -> str:
-        return f"{self._prefix}{snapshot.epoch}:{{{gtin}:{serial}}}"
+        return f"{PREFIX}{self._name}:{snapshot.epoch}:{{{gtin}:{serial}}}"
 
-
-def fingerprint(engine: Engine, label: str) -> str:
-    """Short name of this very database, so that two services on one Redis never read each other's packs."""
-    with engine.connect() as connection:
-        name = connection.execute(text("SELECT current_database() || system_identifier FROM pg_control_system()"))
-        return hashlib.sha256(f"{name.scalar_one()}{label}".encode()).hexdigest()[:12]
+    @cached_property
+    def _name(self) -> str:
+        """This very database's, so that two services on one Redis never read each other's packs."""
+        with self._engine.connect() as connection:
+            name = connection.execute(_NAME).scalar_one()
+        return hashlib.sha256(name.encode()).hexdigest()[:12]
 
 
 def _pack(pack: Pack) -> bytes:
@@ -263,10 +256,13 @@ def _pack(pack: Pack) -> bytes:
 
 
 def _unpack(held: Any, gtin: str, serial: str) -> Pack | None:
-    """The pack in a value; None for a lease, a fence, nothing, or a value that is not of this key."""
+    """The pack in a value; None for a lease, a fence, nothing, or a value that is not of this key or form."""
     if not isinstance(held, bytes) or not held.startswith(b"V:"):
         return None
-    value = _decode(held.split(b":", 2)[2])
+    try:
+        value = _decode(held[2:].partition(b":")[2])
+    except msgspec.DecodeError:
+        return None
     if value[0] != gtin or value[1] != serial:
         return None
     seconds, micros = divmod(value[6], 1_000_000)

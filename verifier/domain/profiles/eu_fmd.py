@@ -12,10 +12,10 @@ from verifier.domain.guards import (
     undo_not_recalled,
     within,
 )
-from verifier.domain.lifecycle import Action as A
+from verifier.domain.lifecycle import Action as A  # noqa: N817 - the columns of a table
 from verifier.domain.lifecycle import Profile
 from verifier.domain.machine import Row, Table
-from verifier.domain.pack import State as S
+from verifier.domain.pack import State as S  # noqa: N817 - the columns of a table
 
 IN_TRADE = (seal_intact, not_withdrawn, not_recalled, in_date, not_on_hold)
 UNDO = (same_site, within(days=10), undo_in_date, undo_not_recalled)

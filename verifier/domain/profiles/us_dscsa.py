@@ -14,10 +14,10 @@ from verifier.domain.guards import (
     undo_in_date,
     undo_not_recalled,
 )
-from verifier.domain.lifecycle import Action as A
+from verifier.domain.lifecycle import Action as A  # noqa: N817 - the columns of a table
 from verifier.domain.lifecycle import Profile
 from verifier.domain.machine import Row, Table
-from verifier.domain.pack import State as S
+from verifier.domain.pack import State as S  # noqa: N817 - the columns of a table
 
 IN_TRADE = (seal_intact, not_withdrawn, not_recalled, in_date, not_on_hold)
 UNDO = (same_site, undo_in_date, undo_not_recalled)
@@ -53,7 +53,7 @@ PROFILE = Profile(
         Row(S.SAMPLE,      A.REACTIVATE,  S.ACTIVE,      UNDO,   "correction by the site that erred"),
         Row(S.FREE_SAMPLE, A.REACTIVATE,  S.ACTIVE,      UNDO,   "correction by the site that erred"),
         Row(S.CHECKED_OUT, A.REACTIVATE,  S.ACTIVE,      UNDO,   "correction by the site that erred"),
-        Row(S.LOCKED,      A.REACTIVATE,  S.ACTIVE,      UNDO,   "360eee-1(c)(4)(A)(ii), (d)(4)(A)(iii): cleared"),
+        Row(S.LOCKED,      A.REACTIVATE,  S.ACTIVE,      UNDO,   "360eee-1(c)(4)(A)(ii), (d)(4)(A)(iii)"),
     ),
 )
 # fmt: on
