@@ -66,8 +66,10 @@ def build(settings: Settings, *, threads: int = 8, clock: Callable[[], datetime]
     engine = connect(settings.database_url, pool=threads + 2)
     watch_engine = connect(settings.database_url, pool=threads + 1)
     control = Control(watch_engine)
-    reader, cache, closers = _cache(settings, engine, control)
-    control.start(*([cache.upkeep] if isinstance(cache, StatusCache) else []))
+    link = _link(settings, threads)
+    cache = StatusCache(engine, control, link)
+    cache.count = lambda outcome: metrics.LOOKUPS.labels(outcome).inc()
+    control.start(cache.upkeep)
     access = Access(engine)
     authority = Authority(
         access, SigningKey.load_or_create(settings.signing_key), settings.issuer, settings.audience
@@ -76,7 +78,7 @@ def build(settings: Settings, *, threads: int = 8, clock: Callable[[], datetime]
     return Service(
         settings=settings,
         ports=Ports(
-            reader=reader,
+            reader=cache,
             store=Store(engine, cache),
             archive=Archive(engine),
             clock=clock or _now,
@@ -87,7 +89,7 @@ def build(settings: Settings, *, threads: int = 8, clock: Callable[[], datetime]
         authority=authority,
         control=control,
         engine=engine,
-        closers=(control.stop, *closers, engine.dispose, watch_engine.dispose),
+        closers=(control.stop, link.close, engine.dispose, watch_engine.dispose),
     )
 
 

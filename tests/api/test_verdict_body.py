@@ -283,12 +283,3 @@ def test_a_returned_pack_under_an_overlay_waits_only_for_a_hold(world: World, ov
     command(world, world.regulator, name, pack["gtin"], None if overlay == "withdrawn" else pack["lot"])
     verdict = world.wholesaler.returns_check(pack)
     assert (verdict["code"], verdict["resale"]) == (overlay, "pending" if overlay == "on_hold" else "no")
-
-
-@pytest.mark.parametrize("microsecond", range(1, 40))
-def test_the_time_of_a_state_is_the_same_from_wherever_it_is_read(world: World, microsecond: int):
-    pack = world.pack()
-    with world.clock.at(datetime(2026, 11, 21, 10, 0, 0, microsecond, tzinfo=UTC)):
-        since = world.corner_pharmacy.dispense(pack)["pack"]["state_since"]
-        seen = [world.corner_pharmacy.verify(pack)["pack"]["state_since"] for _ in range(2)]
-    assert seen == [since, since]

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from redis.backoff import NoBackoff
 from redis.connection import ConnectionPool
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import MaxConnectionsError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
@@ -110,6 +110,8 @@ class RedisLink:
             raise CacheUnavailable("circuit open")
         try:
             return self._ask(identity, command)
+        except MaxConnectionsError:  # our own limit says nothing about the server
+            raise CacheUnavailable("all connections are in use") from None
         except (RedisConnectionError, RedisTimeoutError, OSError) as error:
             self._open.set()
             raise CacheUnavailable(type(error).__name__) from error

@@ -52,7 +52,7 @@ return 1
 
 _NAME = text("SELECT current_database() || system_identifier FROM pg_control_system()")
 _log = logging.getLogger(__name__)
-Value = tuple[str, str, str, int, str, int, int, str | None]
+Value = tuple[str, str, str, int, State, int, int, str | None]
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Value).decode
 
@@ -271,7 +271,7 @@ def _unpack(held: Any, gtin: str, serial: str) -> Pack | None:
         serial=serial,
         lot=value[2],
         expiry=Expiry.from_number(value[3]),
-        state=State(value[4]),
+        state=value[4],
         version=value[5],
         state_since=datetime.fromtimestamp(seconds, UTC).replace(microsecond=micros),
         state_site=value[7],

@@ -28,7 +28,9 @@ _AGAIN = frozenset({"40001", "40P01", _LOCK_NOT_AVAILABLE})
 _log = logging.getLogger(__name__)
 
 _CLAIM = (
-    insert(tables.idempotency).on_conflict_do_nothing(index_elements=["client_id", "key"]).returning(text("event_id"))
+    insert(tables.idempotency)
+    .on_conflict_do_nothing(index_elements=["client_id", "key"])
+    .returning(text("event_id"))
 )
 _STORED = text(
     "SELECT i.digest, i.gtin, i.serial, e.answer, e.accepted, e.version FROM idempotency i"
@@ -101,7 +103,9 @@ class Store:
             except DBAPIError as error:
                 if attempt == ATTEMPTS or not _worth_another(error):
                     raise
-                _log.info("transaction run again: %s", getattr(error.orig, "sqlstate", None) or "connection lost")
+                _log.info(
+                    "transaction run again: %s", getattr(error.orig, "sqlstate", None) or "connection lost"
+                )
                 time.sleep(random.uniform(0.005, 0.03) * attempt)  # noqa: S311 - jitter, no secret
             else:
                 transaction.acknowledge()
@@ -171,7 +175,9 @@ class Transaction:
         except OperationalError as error:
             if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
                 raise
-            return Fault("idempotency_in_progress", "A request with this key is under way; ask again in a moment.")
+            return Fault(
+                "idempotency_in_progress", "A request with this key is under way; ask again in a moment."
+            )
         return None if taken else self._stored(claim)
 
     def _stored(self, claim: Claim) -> Replay | Fault:
@@ -179,7 +185,8 @@ class Transaction:
         row = self._connection.execute(_STORED, names).one()
         if row.digest != claim.digest:
             return Fault(
-                "idempotency_key_reused", "This key was used for another request; use a new key for a new request."
+                "idempotency_key_reused",
+                "This key was used for another request; use a new key for a new request.",
             )
         if row.serial is None:
             self._references = True
@@ -191,7 +198,12 @@ class Transaction:
 
     def claim_device(self, site_gln: str, device: Device, event_id: UUID) -> bool:
         """Unique for ever."""
-        values = {"site_gln": site_gln, "device_id": device.id, "sequence": device.sequence, "event_id": event_id}
+        values = {
+            "site_gln": site_gln,
+            "device_id": device.id,
+            "sequence": device.sequence,
+            "event_id": event_id,
+        }
         return self._connection.execute(_DEVICE, values).first() is not None
 
     # Packs.
@@ -275,7 +287,11 @@ class Transaction:
         """New or changed."""
         values = _fields(product) | {"gtin": int(product.gtin)}
         changes = {name: value for name, value in values.items() if name != "gtin"}
-        statement = insert(tables.products).values(values).on_conflict_do_update(index_elements=["gtin"], set_=changes)
+        statement = (
+            insert(tables.products)
+            .values(values)
+            .on_conflict_do_update(index_elements=["gtin"], set_=changes)
+        )
         self._connection.execute(statement)
         self._references = True
 
