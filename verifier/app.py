@@ -67,8 +67,7 @@ def build(settings: Settings, *, threads: int = 8, clock: Callable[[], datetime]
     watch_engine = connect(settings.database_url, pool=threads + 1)
     control = Control(watch_engine)
     link = _link(settings, threads)
-    cache = StatusCache(engine, control, link)
-    cache.count = lambda outcome: metrics.LOOKUPS.labels(outcome).inc()
+    cache = StatusCache(engine, control, link, count=lambda outcome: metrics.LOOKUPS.labels(outcome).inc())
     control.start(cache.upkeep)
     access = Access(engine)
     authority = Authority(

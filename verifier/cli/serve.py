@@ -112,4 +112,7 @@ def announce(address: str, child: subprocess.Popen[bytes]) -> None:
         except urllib3.exceptions.HTTPError:
             pass
         time.sleep(0.05)
-    say(f"The service at {address} did not become ready within {READY_WITHIN_S} s; see the messages above.")
+    if child.poll() is None:
+        say(
+            f"The service at {address} did not become ready within {READY_WITHIN_S} s; see the messages above."
+        )

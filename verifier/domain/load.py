@@ -1,13 +1,14 @@
 """What a file of packs holds, row by row."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class PackRow:
+class PackRow(NamedTuple):
     """One pack of a file. `row` counts as a spreadsheet does: the header is row 1.
 
-    `expiry` is YYYYMMDD with day 00 kept; `product` names the product's columns that were filled in.
+    `expiry` is YYYYMMDD with day 00 kept; `product` names the product's columns that were filled in; `cells`
+    are the row as it stood. A tuple, because a file has millions of them.
     """
 
     row: int
@@ -17,6 +18,7 @@ class PackRow:
     expiry: int
     sscc: str | None
     product: tuple[tuple[str, str], ...]
+    cells: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,15 @@ class RejectedRow:
 class LoadResult:
     """What became of a file: `rows` = `loaded` + `skipped` (identical ones) + `rejected`."""
 
-    rows: int
-    loaded: int
-    skipped: int
-    rejected: int
+    rows: int = 0
+    loaded: int = 0
+    skipped: int = 0
+    rejected: int = 0
+
+    def __add__(self, other: "LoadResult") -> "LoadResult":
+        return LoadResult(
+            self.rows + other.rows,
+            self.loaded + other.loaded,
+            self.skipped + other.skipped,
+            self.rejected + other.rejected,
+        )

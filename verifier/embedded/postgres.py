@@ -105,14 +105,8 @@ class Postgres:
             if answer is Answer.REFUSED:
                 raise self._password_lost()
             waited = time.monotonic() - heard
-            if (
-                child is not None
-                and child.poll() is None
-                and answer is Answer.NONE
-                and waited < SILENT_SECONDS
-            ):
-                pass
-            elif not self.alive():
+            launching = child is not None and child.poll() is None  # it may not have its lock yet
+            if not launching and not self.alive():
                 if attempts == ATTEMPTS:
                     raise self._error("postgres_start_failed", "PostgreSQL does not start.", _SEE_LOG)
                 attempts += 1
@@ -122,9 +116,8 @@ class Postgres:
                     "postgres_silent", f"PostgreSQL runs but gives no answer{self._who()}.", _END_IT
                 )
             elif self._is_stuck(answer, waited):
-                processes.send(
-                    self._processes(), signal.SIGQUIT
-                )  # at once, without clean-up: recovery follows
+                # An end at once, as after a crash: the next start recovers what was committed.
+                processes.send(self._processes(), signal.SIGQUIT)
             time.sleep(0.02 if waited < ORPHAN_SECONDS else 0.25)
 
     def stop(self) -> None:

@@ -36,6 +36,12 @@ class Judged:
     decision: Decision
     now: Found
 
+    @property
+    def gtin(self) -> str:
+        """The GTIN under which the product stands, also when its PPN or NTIN was sent; else as sent."""
+        product = self.found.product
+        return product.gtin if product else self.scan.code.gtin
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -177,13 +183,13 @@ def raise_alert(tx: Transaction, ports: Ports, judged: Judged) -> AlertRef | Non
     if alert is None:
         return None
     if scan.context.entry_mode is EntryMode.MANUAL and is_identity_miss(judged.decision):
-        slips = tx.count(site, f"slip:{scan.code.gtin}:{attempt.now.date()}")
+        slips = tx.count(site, f"slip:{judged.gtin}:{attempt.now.date()}")
         if slips <= TYPING_SLIPS:
             return None
     return tx.raise_alert(
         NewAlert(
             alert_id=ports.new_id(),
-            gtin=scan.code.gtin if pack is None else pack.gtin,
+            gtin=judged.gtin,
             serial=scan.code.serial,
             lot=scan.code.lot,
             expiry=scan.code.expiry,
@@ -205,7 +211,7 @@ def event_of(judged: Judged) -> PackEvent:
     attempt, scan, decision = judged.attempt, judged.scan, judged.decision
     return PackEvent(
         event_id=judged.event_id,
-        gtin=before.gtin if before else scan.code.gtin,
+        gtin=judged.gtin,
         serial=scan.code.serial,
         operation=judged.operation,
         reason=attempt.action.value if judged.operation is Operation.DECOMMISSION else None,

@@ -18,7 +18,8 @@ _TICK_S = 0.4
 _log = logging.getLogger(__name__)
 
 _READ = text(
-    "SELECT cache_on, cache_epoch, cache_identity, reference_generation, access_generation FROM control WHERE id = 1"
+    "SELECT cache_on, cache_epoch, cache_identity, reference_generation, access_generation"
+    " FROM control WHERE id = 1"
 )
 _OFF = text("UPDATE control SET cache_on = false, cache_epoch = cache_epoch + 1 WHERE id = 1 AND cache_on")
 _OFF_EPOCH = text(
@@ -128,7 +129,7 @@ class Control:
                 if not failing:
                     _log.warning("control row cannot be read: %s", type(error).__name__)
                 failing = True
-            except Exception:
+            except Exception:  # noqa: BLE001 - the thread must outlive whatever went wrong in one round
                 _log.exception("upkeep of the status cache failed; it is tried again")
             self._stop.wait(_TICK_S)
 

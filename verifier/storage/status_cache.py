@@ -33,10 +33,16 @@ VALUE_MS = 3_600_000
 FENCE_MS = 4 * TRANSACTION_MS  # longer than any transaction, and never for ever
 
 # fill only while the lease is still ours
-_FILL = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) return 1 end return 0"
+_FILL = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+  return 1
+end
+return 0
+"""
 # give a lease back that led to nothing
 _DROP = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
-# after a commit: away with a lease, an older value, a fence up to our version; a value of our version may stay
+# after a commit: away with a lease, an older value, a fence up to our version; our version's value may stay
 _SETTLE = """
 local held = redis.call('GET', KEYS[1])
 if held then
@@ -96,14 +102,20 @@ class References:
 class StatusCache:
     """Reader and writer side of the cache in one process."""
 
-    def __init__(self, engine: Engine, control: Control, link: Link) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        control: Control,
+        link: Link,
+        count: Callable[[str], None] = lambda _outcome: None,
+    ) -> None:
         self._engine = engine
         self._database = DatabaseReader(engine)
         self._control = control
         self._link = link
         self._references = References()
         self._said: str | None = None
-        self.count: Callable[[str], None] = lambda _outcome: None
+        self._count = count
 
     # Reading.
 
@@ -111,12 +123,12 @@ class StatusCache:
         """From the cache when this process may use it, else from the database."""
         snapshot = self._control.current()
         if snapshot is None or not snapshot.cache_on or self._link.broken:
-            self.count("bypass")
+            self._count("bypass")
             return self._database.find(code)
         generation = snapshot.reference_generation
         product: Product | None = self._references.get(generation, "product", code.gtin, ppn_of(code) or "")
         if product is None:
-            self.count("miss")
+            self._count("miss")
             return self._learn(snapshot, code)
         key = self._key(snapshot, product.gtin, code.serial)
         try:
@@ -125,13 +137,13 @@ class StatusCache:
             if pack is not None:
                 batch = self._references.get(generation, "batch", pack.gtin, pack.lot)
                 if batch is not None:
-                    self.count("hit")
+                    self._count("hit")
                     return Found(product, pack, batch, lot_known=True)
             lease = self._lease(snapshot, key) if held is None else None
         except CacheUnavailable:
-            self.count("unavailable")
+            self._count("unavailable")
             return self._database.find(code)
-        self.count("miss")
+        self._count("miss")
         found = self._learn(snapshot, code)
         if lease is not None:
             self._fill(snapshot, key, lease, found.pack)
@@ -159,12 +171,12 @@ class StatusCache:
             else:
                 self._link.ask(snapshot.identity, "EVAL", _FILL, 1, key, lease, _pack(pack), VALUE_MS)
         except CacheUnavailable:
-            self.count("unavailable")
+            self._count("unavailable")
 
     # Writing.
 
     def fence(self, connection: Connection, gtin: str, serial: str, version: int) -> None:
-        """Before the commit: no reader may fill this key; where that is not confirmed, the switch goes off."""
+        """Before the commit: nobody may fill this key; not confirmed, the switch goes off with the change."""
         snapshot = self._control.current() or self._control.refresh()
         if not snapshot.cache_on:
             return
@@ -249,9 +261,17 @@ class StatusCache:
 
 def _pack(pack: Pack) -> bytes:
     since = int(pack.state_since.timestamp() * 1_000_000)
+    expiry = pack.expiry.number()
     value: Value = (
-        pack.gtin, pack.serial, pack.lot, pack.expiry.number(), pack.state, pack.version, since, pack.state_site,
-    )  # fmt: skip
+        pack.gtin,
+        pack.serial,
+        pack.lot,
+        expiry,
+        pack.state,
+        pack.version,
+        since,
+        pack.state_site,
+    )
     return b"V:%d:%s" % (pack.version, _encode(value))
 
 
