@@ -8,6 +8,8 @@ from uuid import uuid4
 
 from world import Person, World
 
+from verifier.domain.gs1 import check_digit
+
 Pack = dict[str, Any]
 OVERLAYS = ("withdrawn", "recalled", "expired", "on_hold")
 LAST_MONTH = (date.today() - timedelta(days=40)).isoformat()  # noqa: DTZ011
@@ -56,3 +58,16 @@ def bring_to(world: World, state: str, pack: Pack) -> Person:
         verdict = who.decommission(pack, state)
     assert (verdict["code"], verdict["pack"]["state"]) == ("ok", state)
     return who
+
+
+def new_ppn(world: World) -> tuple[str, str]:
+    """A German product's PPN and its NTIN, by the two check digit methods of IFA."""
+    while True:
+        seven = f"{1_234_567 + next(world._items):07d}"
+        check = sum(int(digit) * weight for weight, digit in enumerate(seven, start=1)) % 11
+        if check < 10:
+            break
+    payload = f"11{seven}{check}"
+    total = sum(ord(char) * weight for weight, char in enumerate(payload, start=2))
+    ntin = f"04150{seven}{check}"
+    return f"{payload}{total % 97:02}", ntin + check_digit(ntin)

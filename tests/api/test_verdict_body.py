@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from situations import OVERLAYS, bring_to, command
+from situations import OVERLAYS, bring_to, command, new_ppn
 from world import World
 
 from verifier.domain.codes import element_string, from_elements
@@ -19,20 +19,6 @@ VERDICT = {
 PACK = {"gtin", "ppn", "serial", "lot", "expiry", "state", "state_since", "product", "profile"}
 PRODUCT = {"name", "strength", "form", "pack_size"}
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
-PZN = 1_234_567  # counted up for as many German products as are wanted
-
-
-def new_ppn(world: World) -> tuple[str, str]:
-    """A German product's PPN and its NTIN, by the two check digit methods of IFA."""
-    while True:
-        seven = f"{next(world._items) + PZN:07d}"
-        check = sum(int(digit) * weight for weight, digit in enumerate(seven, start=1)) % 11
-        if check < 10:
-            break
-    payload = f"11{seven}{check}"
-    total = sum(ord(char) * weight for weight, char in enumerate(payload, start=2))
-    ntin = f"04150{seven}{check}"
-    return f"{payload}{total % 97:02}", ntin + check_digit(ntin)
 
 
 def test_the_shape_is_the_contracts_for_every_operation(world: World):

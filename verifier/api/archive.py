@@ -8,10 +8,10 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from flask import Response, request
+from flask import Response
 from flask_smorest import Blueprint
 
-from verifier.api.bodies import invalid
+from verifier.api.bodies import invalid, parameters
 from verifier.api.commands import encoded, identify
 from verifier.api.openapi import answers, faults, query
 from verifier.api.problems import of_fault
@@ -84,8 +84,11 @@ class Reasons:
 @secured("audit:read")
 def events(actor: Actor) -> Response:
     """What happened to a pack."""
-    code = identify(parameter("gtin"))
-    shown = archive.history(ports(), actor, code.gtin, parameter("serial"))
+    asked = parameters("gtin", "serial")
+    for name in ("gtin", "serial"):
+        if name not in asked:
+            raise invalid(name, "This parameter is missing.")
+    shown = archive.history(ports(), actor, identify(asked["gtin"]).gtin, asked["serial"])
     if isinstance(shown, Fault):
         raise of_fault(shown)
     return encoded(Events([event_out(item) for item in shown]))
@@ -106,10 +109,11 @@ def events(actor: Actor) -> Response:
 @secured("alerts:read")
 def alerts(actor: Actor) -> Response:
     """Alerts that you may see."""
-    wanted = {name: request.args[name] for name in FILTERS if request.args.get(name)}
+    wanted = parameters(*FILTERS, "cursor")
+    before = position(wanted.pop("cursor", None))
     if "gtin" in wanted:
         wanted["gtin"] = identify(wanted["gtin"]).gtin
-    asked = AlertQuery(limit=archive.PAGE + 1, before=position(request.args.get("cursor")), **wanted)
+    asked = AlertQuery(limit=archive.PAGE + 1, before=before, **wanted)
     page = archive.alerts(ports(), actor, asked)
     if isinstance(page, Fault):
         raise of_fault(page)
@@ -168,14 +172,6 @@ def event_out(shown: archive.ShownEvent) -> EventOut:
         client_id=event.client_id if own else None,
         details=event.details if own else None,
     )
-
-
-def parameter(name: str) -> str:
-    """A query parameter that must be there."""
-    value = request.args.get(name, "")
-    if not value or "\0" in value:
-        raise invalid(name, "This parameter is missing.")
-    return value
 
 
 def cursor(last: Alert) -> str:

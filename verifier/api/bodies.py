@@ -1,4 +1,4 @@
-"""JSON bodies: read once, strictly, into typed structs; wrong ones are answered field by field."""
+"""Bodies and queries: read once, strictly, bodies into typed structs; wrong ones are answered by field."""
 
 import hashlib
 import re
@@ -46,6 +46,20 @@ def convert(value: Any, kind: type[Body]) -> Body:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         raise invalid(*_located(str(error))) from None
+
+
+def parameters(*known: str) -> dict[str, str]:
+    """The parameters of this request's query that are not empty.
+
+    Raises:
+        Problem: 422 `invalid_request` for one that is unknown, or that no text of ours may be.
+    """
+    for name, value in request.args.items():
+        if name not in known:
+            raise invalid(name, "Unknown parameter.")
+        if "\0" in value:
+            raise invalid(name, "This holds a character that no text may hold.")
+    return {name: value for name, value in request.args.items() if value}
 
 
 def invalid(field: str, message: str) -> Problem:

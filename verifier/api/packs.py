@@ -9,7 +9,7 @@ from flask_smorest import Blueprint
 
 from verifier import metrics
 from verifier.api import schemas
-from verifier.api.bodies import convert, digest, idempotency_key, invalid, json_body
+from verifier.api.bodies import convert, digest, idempotency_key, invalid, json_body, parameters
 from verifier.api.openapi import body, faults, query, verdict
 from verifier.api.problems import Problem, of_fault
 from verifier.api.runtime import language, ports
@@ -106,11 +106,7 @@ def reactivate(actor: Actor) -> Response:
 @secured("packs:read")
 def read(actor: Actor) -> Response:
     """Read a pack without raising an alert."""
-    sent = {name: request.args[name] for name in ELEMENTS if name in request.args}
-    for name in request.args:
-        if name not in ELEMENTS or name == "ppn":
-            raise invalid(name, "Unknown parameter.")
-    code = elements_of(convert(sent, schemas.PackIn))
+    code = elements_of(convert(parameters("gtin", "serial", "lot", "expiry"), schemas.PackIn))
     verdict = packs.read(ports(), actor, Scan(code, Context(language=language())))
     if isinstance(verdict, Fault):
         raise of_fault(verdict)
@@ -201,7 +197,7 @@ def scan_of(actor: Actor, operation: Operation, sent: schemas.PackIn) -> Scan:
 
 def code_of(actor: Actor, operation: Operation, raw: str, context: Context) -> PackCode:
     """The raw code read."""
-    parsed = parse(raw, today=datetime.now(UTC).date())
+    parsed = parse(raw, today=ports().clock().date())
     if isinstance(parsed, Unreadable):
         raise unreadable(actor, operation, parsed, context)
     return parsed
@@ -222,7 +218,7 @@ def elements_of(sent: schemas.PackIn) -> PackCode:
         serial=sent.serial or "",
         lot=sent.lot,
         expiry=sent.expiry,
-        today=datetime.now(UTC).date(),
+        today=ports().clock().date(),
     )
     if isinstance(code, PackCode):
         return code
@@ -234,13 +230,11 @@ def elements_of(sent: schemas.PackIn) -> PackCode:
 
 def context_of(sent: schemas.PackIn) -> Context:
     """The circumstances of the scan."""
-    if sent.occurred_at is not None and sent.occurred_at > datetime.now(UTC) + AHEAD:
-        raise invalid("occurred_at", "This lies in the future; check the clock of the device.")
     device = sent.device
     return Context(
         entry_mode=sent.entry_mode,
         seal=sent.seal,
-        occurred_at=sent.occurred_at,
+        occurred_at=claimed_time(sent.occurred_at),
         offline=sent.offline,
         device=Device(device.id, device.sequence) if device else None,
         user=sent.user,
@@ -248,3 +242,16 @@ def context_of(sent: schemas.PackIn) -> Context:
         raw=sent.code[:RAW_LIMIT].encode("unicode_escape").decode() if sent.code is not None else None,
         language=language(),
     )
+
+
+def claimed_time(given: datetime | None) -> datetime | None:
+    """When it happened by the clock of the device, in UTC."""
+    if given is None:
+        return None
+    try:
+        claimed = given.astimezone(UTC)
+    except OverflowError:
+        raise invalid("occurred_at", "This lies before the year 1.") from None
+    if claimed > ports().clock() + AHEAD:
+        raise invalid("occurred_at", "This lies in the future; check the clock of the device.")
+    return claimed

@@ -2,6 +2,7 @@
 
 from flask import current_app, request
 
+from verifier.api.languages import best
 from verifier.domain.reasons import LANGUAGES
 from verifier.services.ports import Ports
 
@@ -12,7 +13,5 @@ def ports() -> Ports:
 
 
 def language() -> str:
-    """The best of our languages for the request's Accept-Language (RFC 9110 section 12.5.4)."""
-    if not request.headers.get("Accept-Language"):
-        return LANGUAGES[0]
-    return request.accept_languages.best_match(LANGUAGES, LANGUAGES[0])
+    """The language in which this request wants its words."""
+    return best(request.headers.get("Accept-Language", ""), LANGUAGES)

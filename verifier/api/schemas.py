@@ -12,13 +12,18 @@ from msgspec import Meta, Struct
 from verifier.domain.lifecycle import Seal
 from verifier.domain.scan import EntryMode
 
-Pseudonym = Annotated[str, Meta(pattern="^[A-Za-z0-9._-]{1,64}$", description="Pseudonymous; never a name.")]
+_NO_NUL = r"^[^\x00]*$"  # PostgreSQL stores none
+
+# `$` alone would let a line feed pass at the end
+Pseudonym = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}$(?!\n)", description="Pseudonymous; never a name.")
+]
 Instant = Annotated[datetime, Meta(tz=True)]
-Reason = Annotated[str, Meta(min_length=1, max_length=500)]
-Text = Annotated[str, Meta(min_length=1, max_length=200)]
+Reason = Annotated[str, Meta(min_length=1, max_length=500, pattern=_NO_NUL)]
+Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=_NO_NUL)]
 GTIN = Annotated[str, Meta(description="8, 12, 13 or 14 digits with a right check digit.", max_length=14)]
 LOT = Annotated[str, Meta(description="1 to 20 characters of GS1 set 82.", max_length=64)]
-GLN = Annotated[str, Meta(pattern="^[0-9]{13}$")]
+GLN = Annotated[str, Meta(pattern=r"^[0-9]{13}$(?!\n)")]
 
 
 class DecommissionReason(StrEnum):
@@ -95,6 +100,6 @@ class ProductIn(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=
     form: Text | None = None
     pack_size: Text | None = None
     ppn: str | None = None
-    nhrn: Annotated[str, Meta(max_length=20)] | None = None
+    nhrn: Annotated[str, Meta(max_length=20, pattern=_NO_NUL)] | None = None
     profile: str | None = None
     manufacturer_gln: GLN | None = None

@@ -17,6 +17,7 @@ COMMANDS = {
     "demo": "verifier.cli.demo:demo",
 }
 EXPECTED = {"BadSettings", "EmbeddedError", "MisconfiguredError"}
+UNDEFINED_TABLE = "42P01"
 
 
 class Commands(click.Group):
@@ -39,10 +40,25 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except Exception as error:
-            if type(error).__name__ not in EXPECTED:
+            sentence = in_a_sentence(error)
+            if sentence is None:
                 raise
-            click.echo(str(error), err=True)
+            click.echo(sentence, err=True)
             sys.exit(1)
+
+
+def in_a_sentence(error: BaseException) -> str | None:
+    """What to tell the person about an expected failure; None for a fault of ours."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    if kinds & EXPECTED:
+        return str(error)
+    if "DBAPIError" in kinds:
+        error = getattr(error, "orig", error)
+    elif "DatabaseError" not in kinds:
+        return None
+    said = str(error).strip().partition("\n")[0]  # behind the first line come values
+    missing = getattr(error, "sqlstate", None) == UNDEFINED_TABLE
+    return f"The database cannot be used: {said}.{' Run `verifier migrate` first.' if missing else ''}"
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,4 +1,7 @@
-"""The words that profile tables use. A guard gets a Case and returns None or the code of its refusal."""
+"""The words that profile tables use. A guard gets a Case and returns None or the code of its refusal.
+
+Its docstring is printed beside the tables: what must hold, the code that is answered otherwise, the clause.
+"""
 
 from datetime import timedelta
 
@@ -8,27 +11,27 @@ from verifier.domain.lifecycle import Case, PackGuard
 
 
 def seal_intact(case: Case) -> str | None:
-    """Reported broken: possible tampering (Art. 10(b), 11, 24, 30)."""
+    """The seal is not reported broken, else `seal_broken` (Art. 10(b), 11, 24, 30)."""
     return "seal_broken" if case.attempt.seal == "broken" else None
 
 
 def not_withdrawn(case: Case) -> str | None:
-    """The product is on the market."""
+    """The product is on the market, else `withdrawn`."""
     return "withdrawn" if case.product.withdrawn else None
 
 
 def not_recalled(case: Case) -> str | None:
-    """The batch is not recalled."""
+    """The batch is not recalled, else `recalled`."""
     return "recalled" if case.batch.recalled else None
 
 
 def in_date(case: Case) -> str | None:
-    """Expired from the end of the expiry day at the site; day 00 is the month's last day."""
+    """The expiry day has not ended at the site (day 00 is the month's last day), else `expired`."""
     return "expired" if case.attempt.today > case.pack.expiry.last_day() else None
 
 
 def not_on_hold(case: Case) -> str | None:
-    """The batch is not held for an investigation."""
+    """The batch is not held for an investigation, else `on_hold`."""
     return "on_hold" if case.batch.on_hold else None
 
 
@@ -36,7 +39,7 @@ def not_on_hold(case: Case) -> str | None:
 
 
 def same_site(case: Case) -> str | None:
-    """Only the premises that made the change may undo it (Art. 13(1)(a))."""
+    """The premises that made the change undo it, else `undo_other_site` (Art. 13(1)(a))."""
     return None if case.pack.state_site == case.attempt.site.gln else "undo_other_site"
 
 
@@ -47,19 +50,26 @@ def within(*, days: int) -> PackGuard:
     def within_days(case: Case) -> str | None:
         return "undo_too_late" if case.attempt.now - case.pack.state_since > limit else None
 
+    within_days.__name__ = f"within(days={days})"
+    within_days.__doc__ = (
+        f"The change is not more than {days} × 24 hours ago, else `undo_too_late` (Art. 13(1)(b))."
+    )
     return within_days
 
 
 def undo_in_date(case: Case) -> str | None:
-    """An expired pack stays out (Art. 13(1)(c))."""
+    """The pack is in date, else `undo_expired` (Art. 13(1)(c))."""
     return "undo_expired" if in_date(case) else None
 
 
 def undo_not_recalled(case: Case) -> str | None:
-    """A recalled or withdrawn pack stays out (Art. 13(1)(d))."""
+    """Neither the batch is recalled nor the product withdrawn, else `undo_recalled` (Art. 13(1)(d))."""
     return "undo_recalled" if not_recalled(case) or not_withdrawn(case) else None
 
 
 def not_supplied_to_public(case: Case) -> str | None:
-    """The site declares that the pack never left it (Art. 13(1)(e)); nobody else can know."""
+    """The site declares that the pack never left it, else `undo_supplied_to_public` (Art. 13(1)(e)).
+
+    Nobody else can know.
+    """
     return None if case.attempt.not_supplied_to_public else "undo_supplied_to_public"

@@ -9,10 +9,11 @@ from enum import StrEnum
 
 from verifier.domain.lifecycle import Attempt, Profile
 from verifier.domain.pack import State
-from verifier.domain.wording import en
+from verifier.domain.wording import de, en, fr
 
-LANGUAGES = ("en",)
-_WORDS: Mapping[str, Mapping[str, tuple[str, str]]] = {"en": en.WORDS}
+WORDS: Mapping[str, Mapping[str, tuple[str, str]]] = {"en": en.WORDS, "de": de.WORDS, "fr": fr.WORDS}
+LANGUAGES = tuple(WORDS)
+"""The first one is for whoever asks for none of them."""
 
 
 class Signal(StrEnum):
@@ -97,5 +98,5 @@ def named(profile: Profile, alert: str | None) -> str | None:
 
 def words(code: str, operation: str, language: str) -> tuple[str, str]:
     """Title and advice for a person; of an accepted operation, the operation's own."""
-    table = _WORDS[language]
+    table = WORDS[language]
     return table.get(f"{code}:{operation}") or table[code]

@@ -97,7 +97,7 @@ class Home:
         state = Path("/var/lib")
         parent = state if os.access(state, os.W_OK) else Path(tempfile.gettempdir())
         folder = Path(tempfile.mkdtemp(prefix="verifier-", dir=parent))
-        os.chown(folder, uid, gid)
+        give(folder, uid, gid)
         replace_link(self.path / "private", folder)
         return folder
 
@@ -132,7 +132,7 @@ class Home:
             short = temporary if _fits_a_socket(Path(temporary, "verifier-12345678")) else "/tmp"  # noqa: S108
             folder = Path(tempfile.mkdtemp(prefix="verifier-", dir=short))
             replace_link(link, folder)
-        os.chown(folder, uid, gid)
+        give(folder, uid, gid)
         return folder
 
     def remove_sockets(self) -> None:
@@ -164,6 +164,12 @@ def write_private(path: Path, text: str) -> None:
     """Write a file of mode 0600 that is there entirely or not at all, also after a power failure."""
     _replace(path, lambda new: _write(new, text))
     sync_folder(path.parent)
+
+
+def give(path: Path, uid: int, gid: int) -> None:
+    """Make it this account's, unless it is ours and is to be."""
+    if uid != os.geteuid():
+        os.chown(path, uid, gid, follow_symlinks=False)
 
 
 def replace_link(link: Path, target: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from verifier.embedded import launcher
 from verifier.embedded.errors import EmbeddedError
-from verifier.embedded.home import Home
+from verifier.embedded.home import Home, give
 from verifier.embedded.processes import environment
 
 _ACCOUNTS = ("verifier", "nobody", "daemon")
@@ -104,10 +104,8 @@ class Binaries:
             if (source := self.site / folder).exists():
                 ignore = shutil.ignore_patterns("*.py", "__pycache__", "include", "pgxs", "*.a")
                 shutil.copytree(source, new / folder, symlinks=True, ignore=ignore)
-        os.chown(new, uid, gid)
-        new.chmod(0o755)
-        for path in new.rglob("*"):
-            os.chown(path, uid, gid, follow_symlinks=False)
+        for path in (new, *new.rglob("*")):
+            give(path, uid, gid)
         new.rename(target)
 
 
@@ -118,7 +116,7 @@ def choose(home: Home, program: Path, *, namespace: bool) -> Identity:
         EmbeddedError: `needs_namespace`, `no_account`.
     """
     uid, gid, data = os.geteuid(), os.getegid(), home.data()
-    if uid != 0 and _is_named(uid):
+    if uid != 0 and (data or _is_named(uid)):
         return Identity(Way.OWN, uid, gid)
     if uid == 0 and data and (owner := data.stat()).st_uid != 0:
         return Identity(Way.ACCOUNT, owner.st_uid, owner.st_gid)
@@ -139,7 +137,7 @@ def choose(home: Home, program: Path, *, namespace: bool) -> Identity:
 
 
 def _is_named(uid: int) -> bool:
-    """Initdb looks its own uid up and fails when that has no name."""
+    """Whether initdb can run as this uid: it looks its name up."""
     try:
         pwd.getpwuid(uid)
     except KeyError:

@@ -17,7 +17,7 @@ import psycopg
 
 from verifier.embedded import lock, processes
 from verifier.embedded.errors import EmbeddedError
-from verifier.embedded.home import Home, sync_folder, write_private
+from verifier.embedded.home import Home, give, sync_folder, write_private
 from verifier.embedded.launcher import LOCKED_ELSEWHERE
 from verifier.embedded.nonroot import Binaries, Identity, Way, choose
 
@@ -203,7 +203,7 @@ class Postgres:
         new.mkdir(mode=0o700)
         write_private(new / "password", f"{password}\n")
         for path in (new, new / "password"):
-            os.chown(path, *identity.owner)
+            give(path, *identity.owner)
         command = [
             str(programs / "initdb"),
             "-D",

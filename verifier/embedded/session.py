@@ -109,10 +109,8 @@ class _User:
                 self._home.remove_sockets()
 
     def _urls(self, *, with_redis: bool) -> tuple[str, str | None]:
-        password, folder = (
-            quote(self._home.password() or "", safe=""),
-            quote(str(self._postgres.socket_folder)),
-        )
+        password = quote(self._home.password() or "", safe="")
+        folder = quote(str(self._postgres.socket_folder))
         database = f"postgresql+psycopg://{NAME}:{password}@/{NAME}?host={folder}"
         return database, f"unix://{quote(str(self._redis.socket))}?db=0" if with_redis else None
 

@@ -143,10 +143,10 @@ def _cells(line: bytes, delimiter: str) -> list[str]:
 
 
 def _header(line: bytes) -> Header:
+    line = line.removeprefix(_BOM)
+    delimiter = ";" if line.count(b";") > line.count(b",") else ","
     try:
-        text = line.removeprefix(_BOM).decode()
-        delimiter = ";" if text.count(";") > text.count(",") else ","
-        columns = tuple(name.strip().lower() for name in _cells(text.encode(), delimiter))
+        columns = tuple(name.strip().lower() for name in _cells(line, delimiter))
     except ValueError:
         raise UnreadableFile("its first line is not UTF-8 text that names the columns") from None
     missing = [name for name in REQUIRED if name not in columns]

@@ -11,15 +11,17 @@ WORDS: Mapping[str, tuple[str, str]] = {
                                 ("Hand the pack out. If it is not collected after all, undo the dispense at "
                                  "this site.")),
     "ok:decommission":         ("Decommissioned",
-                                "The pack has left the supply chain; keep it apart from saleable stock."),
+                                ("The pack may no longer be sold or dispensed; keep it apart from saleable "
+                                 "stock.")),
     "ok:reactivate":           ("Active again", "The pack may return to saleable stock."),
     "ok:returns_check":        ("Genuine and active", "May return to saleable stock."),
     "unknown_product":         ("Product not in the repository",
-                                ("Set the pack aside. Check that the product carries safety features; if it "
-                                 "does, ask the manufacturer to upload its data.")),
+                                ("Set the pack aside. Check whether the product must carry safety features; "
+                                 "if so, ask the manufacturer to upload its data.")),
     "unknown_serial":          ("Serial number unknown",
-                                ("Stop: do not hand out. Compare serial number and print, scan again; if it "
-                                 "stays unknown, quarantine the pack and contact the manufacturer.")),
+                                ("Stop: do not hand out. Compare the serial number with the print and scan "
+                                 "again; if it stays unknown, quarantine the pack and contact the "
+                                 "manufacturer.")),
     "unknown_batch":           ("Batch and serial number unknown",
                                 ("Stop: do not hand out. Compare the code with the print and scan again; if "
                                  "it stays unknown, quarantine the pack and contact the manufacturer.")),
@@ -32,7 +34,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "seal_broken":             ("Anti-tampering seal broken",
                                 "Stop: do not hand out. Quarantine the pack and report it to the authority."),
     "withdrawn":               ("Product withdrawn",
-                                "Do not hand out. Set the pack aside for return or destruction."),
+                                ("Do not hand out. Set the pack aside for return to the supplier or "
+                                 "destruction.")),
     "recalled":                ("Batch recalled",
                                 "Do not hand out. Set the pack aside and follow the recall notice."),
     "expired":                 ("Expired", "Do not hand out. Set the pack aside for destruction."),
@@ -47,7 +50,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "already_sample":          ("Taken as a sample by an authority",
                                 "Stop: do not hand out. Quarantine the pack and contact the supplier."),
     "already_free_sample":     ("Free sample, not for sale",
-                                "Stop: do not sell. Quarantine the pack and contact the supplier."),
+                                ("Stop: do not sell or hand out. Quarantine the pack and contact the "
+                                 "supplier.")),
     "already_stolen":          ("Reported stolen",
                                 "Stop: do not hand out. Quarantine the pack and report it to the authority."),
     "already_locked":          ("Locked",
@@ -59,8 +63,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
                                 ("Stop: do not hand out. A destroyed pack came back: quarantine it and "
                                  "report it to the authority.")),
     "already_done_here":       ("Already done at this site",
-                                ("Nothing was changed. If the pack is still here and this was a slip, undo "
-                                 "it.")),
+                                ("Nothing was changed. The same pack scanned twice counts once; undo a slip. "
+                                 "If that pack has already left, quarantine this one: it may be a copy.")),
     "undo_state_mismatch":     ("Nothing to undo",
                                 "The pack is active. Check that this is the pack you mean."),
     "undo_not_possible":       ("Cannot be undone",
@@ -74,12 +78,12 @@ WORDS: Mapping[str, tuple[str, str]] = {
                                 "Do not return the pack to stock; set it aside for destruction."),
     "undo_recalled":           ("Recalled or withdrawn, cannot be undone",
                                 "Do not return the pack to stock; follow the recall notice."),
-    "undo_supplied_to_public": ("Supplied to the public",
-                                ("A pack that left the site cannot come back. If it never did, declare so "
-                                 "and repeat the undo.")),
-    "duplicate_in_request":    ("Twice in one request",
-                                ("The first one counted. Check whether two packs carry the same code; if so, "
-                                 "quarantine both.")),
+    "undo_supplied_to_public": ("Not undone, declaration missing",
+                                ("Only possible if the pack never left this site: declare so and repeat. "
+                                 "Otherwise do not return it to stock.")),
+    "duplicate_in_request":    ("Twice in one list",
+                                ("The first entry counted. Check whether two packs carry the same code; if "
+                                 "so, quarantine both.")),
     "replay_conflict":         ("Changed elsewhere in the meantime",
                                 ("The pack was recorded offline here, but another site changed it first. "
                                  "Quarantine it if it is still here and tell the person in charge.")),

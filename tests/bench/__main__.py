@@ -1,0 +1,201 @@
+"""`make bench`: one run, one machine, a table with ratios.
+
+Each pair (ours, the bare thing) is measured in turns, several times, and the ratio is of the medians.
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from bench import load
+from bench.places import Place, csv_of, free_port, serial_of, verifier
+from bench.plain import dispense_rate
+from rich.console import Console
+from rich.table import Table
+
+WORKERS, THREADS, CONNECTIONS = 2, 8, 16
+GLN = "4012345000016"
+SIZE = 640  # bytes of a verdict of a sample pack
+
+
+class Bench:
+    def __init__(self, place: Place, options: argparse.Namespace) -> None:
+        self.place = place
+        self.options = options
+        self.lines: list[dict[str, Any]] = []
+
+    def say(self, sentence: str) -> None:
+        print(sentence, file=sys.stderr, flush=True)
+
+    def add(self, line: str, ours: float, unit: str, bare: float | None = None) -> None:
+        ratio = round(ours / bare, 3) if bare else None
+        self.lines.append(
+            {"line": line, "ours": round(ours, 2), "unit": unit, "bare": bare and round(bare, 2), "ratio": ratio}
+        )
+
+    def loading(self) -> None:
+        """CSV load against bare COPY of the same rows into the same table."""
+        path = self.place.folder / "packs.csv"
+        self.say(f"writing a CSV of {self.options.packs:,} packs")
+        csv_of(path, self.options.packs)
+        self.say("loading it")
+        begin = time.monotonic()
+        result, peak = verifier(self.place, "load", "--json", str(path), measure=True)
+        seconds = time.monotonic() - begin
+        assert result["loaded"] == self.options.packs, result
+        self.say("bare COPY of the same rows")
+        with psycopg.connect(self.place.plain_url) as connection:
+            connection.execute("CREATE UNLOGGED TABLE bench_rows AS SELECT * FROM packs")
+            connection.execute("CREATE TABLE bench_packs (LIKE packs INCLUDING ALL)")
+            rows = self.place.folder / "rows.copy"
+            with rows.open("wb") as out, connection.cursor().copy("COPY bench_rows TO STDOUT") as copy:
+                for block in copy:
+                    out.write(block)
+            connection.execute("DROP TABLE bench_rows")
+            connection.commit()
+            begin = time.monotonic()
+            with rows.open("rb") as source, connection.cursor().copy("COPY bench_packs FROM STDIN") as copy:
+                while block := source.read(1 << 20):
+                    copy.write(block)
+            connection.commit()
+            bare = time.monotonic() - begin
+            connection.execute("DROP TABLE bench_packs")
+            connection.commit()
+            rows.unlink()
+        self.add("CSV load", self.options.packs / seconds, "rows/s", self.options.packs / bare)
+        self.add("peak memory of the loader", peak / 1024, "MiB")
+
+    def verifying(self, packs: int) -> float:
+        """Verify of random packs against a bare Flask route under the same gunicorn settings."""
+        ours, bare = [], []
+        with self.service() as port, self.bare() as bare_port:
+            token = self.token(port)
+            for turn in range(self.options.turns):
+                self.say(f"verify, turn {turn + 1} of {self.options.turns}")
+                ours.append(self.verify_run(port, token, packs, turn))
+                bare.append(self.run(bare_port, lambda n, of: self.verifies("", packs, turn * of + n)))
+            rate = statistics.median(run.rate for run in ours)
+            self.add("verify", rate, "requests/s", statistics.median(run.rate for run in bare))
+            half = rate / 2
+            self.say(f"verify at {half:.0f} requests/s, open loop")
+            slow = self.run(port, lambda n, of: self.verifies(token, packs, 99 * of + n), rate=half)
+            for share, name in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99")):
+                self.add(f"verify at half of that, {name}", slow.quantile(share) * 1000, "ms")
+            self.add("memory of the largest worker", self.worker_memory(port), "MiB")
+        return rate
+
+    def verify_run(self, port: int, token: str, packs: int, turn: int) -> load.Outcome:
+        outcome = self.run(port, lambda n, of: self.verifies(token, packs, turn * of + n))
+        assert set(outcome.statuses) == {200}, outcome.statuses
+        return outcome
+
+    def dispensing(self) -> None:
+        """Dispense of random fresh packs against the same transactions by a bare psycopg loop."""
+        ours, bare = [], []
+        numbers = list(range(self.options.packs))
+        random.Random(5).shuffle(numbers)  # noqa: S311
+        fresh = iter(numbers)
+        with self.service() as port:
+            token = self.token(port)
+            for turn in range(self.options.turns):
+                self.say(f"dispense, turn {turn + 1} of {self.options.turns}")
+                share = [next(fresh) for _ in range(int(2500 * self.options.seconds))]
+                outcome = self.run(port, lambda n, of, s=share: self.dispenses(token, s[n::of]))  # type: ignore[misc]
+                assert set(outcome.statuses) == {200}, outcome.statuses
+                ours.append(outcome.rate)
+                share = [next(fresh) for _ in range(int(6000 * self.options.seconds))]
+                packs = [serial_of(number) for number in share]
+                bare.append(
+                    dispense_rate(
+                        self.place.plain_url, packs, "x" * SIZE, threads=CONNECTIONS, seconds=self.options.seconds
+                    )
+                )
+        self.add("dispense", statistics.median(ours), "requests/s", statistics.median(bare))
+
+    def run(self, port: int, make: Any, rate: float | None = None) -> load.Outcome:
+        return load.run(port, make, seconds=self.options.seconds, connections=CONNECTIONS, rate=rate)
+
+    def verifies(self, token: str, packs: int, seed: int) -> Iterator[bytes]:
+        chosen = random.Random(seed)  # noqa: S311
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        while True:
+            yield load.request("POST", "/v1/verify", body_of(chosen.randrange(packs)), headers)
+
+    def dispenses(self, token: str, numbers: list[int]) -> Iterator[bytes]:
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        for number in numbers:
+            keyed = headers | {"Idempotency-Key": uuid.uuid4().hex}
+            yield load.request("POST", "/v1/dispense", body_of(number), keyed)
+
+    @contextmanager
+    def service(self) -> Iterator[int]:
+        with self.place.server(
+            ["verifier", "serve", "--port", "{port}", "--workers", str(WORKERS), "--threads", str(THREADS)]
+        ) as port:
+            time.sleep(2.5)  # the cache is admitted after a second
+            yield port
+
+    @contextmanager
+    def bare(self) -> Iterator[int]:
+        port = free_port()
+        command = [sys.executable, "-m", "bench.bare", f"127.0.0.1:{port}", str(WORKERS), str(THREADS), str(SIZE)]
+        process = subprocess.Popen(command, cwd=Path(__file__).parents[1])
+        try:
+            time.sleep(1.5)
+            yield port
+        finally:
+            process.terminate()
+            process.wait()
+
+    def token(self, port: int) -> str:
+        return self.place.token(port, GLN, "verify dispense")
+
+    def worker_memory(self, port: int) -> float:
+        return max(self.place.resident_mib(), default=0.0)
+
+
+def body_of(number: int) -> bytes:
+    gtin, serial = serial_of(number)
+    return b'{"code":"]d201%014d21%b\\u001d1731123110LOT%d"}' % (gtin, serial.encode(), number % 50)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--packs", type=int, default=1_000_000)
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="verifier-bench-") as folder:
+        bench = Bench(Place(Path(folder)), options)
+        with bench.place.open():
+            bench.loading()
+            bench.verifying(options.packs)
+            bench.dispensing()
+    if options.json:
+        print(json.dumps({"cpus": os.cpu_count(), "lines": bench.lines}))
+        return
+    table = Table("line", "ours", "unit", "bare", "ratio")
+    for line in bench.lines:
+        table.add_row(*("-" if value is None else f"{value:,}" if not isinstance(value, str) else value
+                        for value in line.values()))  # fmt: skip
+    Console(width=None if sys.stdout.isatty() else 110).print(table)
+
+
+if __name__ == "__main__":
+    if shutil.disk_usage("/").free < 4 << 30:
+        sys.exit("The benchmark needs 4 GiB of free disk.")
+    main()
