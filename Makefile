@@ -41,7 +41,7 @@ types: $(DEV) ## types, strict
 	@$(BIN)/mypy
 
 spec: $(RUN) ## print the OpenAPI document and the tables into api_spec/
-	@$(BIN)/verifier openapi > api_spec/openapi.json
+	@$(BIN)/verifier spec api_spec
 
 lock: ## make the hashed lock files anew (needs uv on the PATH)
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --group pyproject.toml:build pyproject.toml --output-file requirements.txt

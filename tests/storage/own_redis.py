@@ -88,6 +88,16 @@ class OwnRedis:
             self._process.wait()
             self._process = None
 
+    def fill(self) -> None:
+        """No memory left for anything new."""
+        with self.client() as client:
+            client.config_set("maxmemory-policy", "noeviction")
+            client.config_set("maxmemory", "1")
+
+    def unfill(self) -> None:
+        with self.client() as client:
+            client.config_set("maxmemory", "0")
+
     def freeze(self) -> None:
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGSTOP)

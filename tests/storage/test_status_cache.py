@@ -154,6 +154,7 @@ def test_with_and_without_the_cache_the_answers_are_the_same(
     for action in steps:
         operation = Operation(action) if action is Action.REACTIVATE else Operation.DECOMMISSION
         assert fast.change(action, operation, pack) == plain.change(action, operation, twin)
+        other_fast.control.refresh()
         assert [other_fast.verify(pack) for _ in range(3)] == [plain.verify(twin)] * 3
     assert other_fast.outcomes["hit"] > 0
     plain.close()

@@ -78,7 +78,7 @@ def put_product(actor: Actor, gtin: str) -> Response:
     product = identify(gtin).gtin
     sent = json_body()
     convert(sent, schemas.ProductIn)
-    if sent.get("profile") is not None and sent["profile"] not in names():
+    if "profile" in sent and sent["profile"] not in names():
         raise invalid("profile", f"Known regulations are {', '.join(names())}.")
     if sent.get("ppn") is not None and ppn_to_ntin(sent["ppn"]) is None:
         raise invalid("ppn", "This is no PPN: 11, eight digits of the PZN, two check digits.")

@@ -152,7 +152,9 @@ def answer(verdict: Verdict) -> Response:
         metrics.ALERTS.labels(verdict.alert.code).inc()
     looked = verdict.operation in (Operation.VERIFY, Operation.READ, Operation.RETURNS_CHECK)
     status = 200 if looked or verdict.accepted else 409
-    return Response(msgspec.json.encode(verdict), status, content_type="application/json")
+    response = Response(msgspec.json.encode(verdict), status, content_type="application/json")
+    response.headers["Content-Language"] = language()
+    return response
 
 
 def replay(stored: Replay) -> Response:

@@ -95,7 +95,8 @@ class Problem(Exception):
 
 def of_fault(fault: Fault) -> Problem:
     """The use case's fault over HTTP."""
-    return Problem(fault.code, fault.detail)
+    errors = {fault.field: [fault.detail]} if fault.field else None
+    return Problem(fault.code, fault.detail, errors=errors)
 
 
 def of_http(error: HTTPException) -> Response:

@@ -14,6 +14,7 @@ COMMANDS = {
     "load": "verifier.cli.load:load",
     "config": "verifier.cli.documents:config",
     "openapi": "verifier.cli.documents:openapi",
+    "spec": "verifier.cli.documents:spec",
     "demo": "verifier.cli.demo:demo",
 }
 EXPECTED = {"BadSettings", "EmbeddedError", "MisconfiguredError"}

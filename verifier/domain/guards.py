@@ -51,9 +51,8 @@ def within(*, days: int) -> PackGuard:
         return "undo_too_late" if case.attempt.now - case.pack.state_since > limit else None
 
     within_days.__name__ = f"within(days={days})"
-    within_days.__doc__ = (
-        f"The change is not more than {days} × 24 hours ago, else `undo_too_late` (Art. 13(1)(b))."
-    )
+    ago = f"{days} times 24 hours"
+    within_days.__doc__ = f"The change is not more than {ago} ago, else `undo_too_late` (Art. 13(1)(b))."
     return within_days
 
 

@@ -120,7 +120,11 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A request that cannot be served as sent; `code` is one of the contract's section 6."""
+    """A request that cannot be served as sent; `code` is one of the contract's section 6.
+
+    `field` is the one that is wrong, where it is one.
+    """
 
     code: str
     detail: str
+    field: str | None = None

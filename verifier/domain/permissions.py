@@ -40,6 +40,13 @@ def owns(site: Site, product: Product) -> bool:
     return site.type is T.MANUFACTURER and product.manufacturer_gln == site.gln
 
 
+def may_read(site: Site, product: Product, *, all_elements: bool) -> bool:
+    """Read a pack: a manufacturer its own, authority and operator all, everybody else what lies before them."""
+    if site.type is T.MANUFACTURER:
+        return owns(site, product)
+    return all_elements or site.type in READS_EVERYTHING
+
+
 def may_command(site: Site, product: Product | None) -> str | None:
     """Recall, hold, release, withdraw, change of a product: None, or the code of the fault."""
     if site.type in _STATE:

@@ -23,7 +23,7 @@ FAULTS = {
 
 @dataclass(frozen=True, slots=True)
 class BatchStatus:
-    """The answer of a command on a batch: `status` is recalled, on_hold or released."""
+    """The answer of a command on a batch: `status` is recalled, on_hold or active."""
 
     gtin: str
     lot: str
@@ -105,7 +105,8 @@ def put_product(ports: Ports, actor: Actor, gtin: str, fields: dict[str, Any]) -
             refusal = may_command(actor.site, product)
             if refusal is not None:
                 return Fault(refusal, FAULTS[refusal])
-        tx.put_product(wanted)
+        if not tx.put_product(wanted):
+            return Fault("invalid_request", "Another product has this PPN.", field="ppn")
         event = ReferenceEvent(
             event_id=event_id,
             gtin=gtin,

@@ -9,7 +9,7 @@ from verifier.domain.codes import Unreadable
 from verifier.domain.journal import Claim, Fault, NewAlert, PackEvent, Replay
 from verifier.domain.lifecycle import Action, Attempt, Decision, Operation, Profile, decide, identity
 from verifier.domain.pack import Actor, Found, State
-from verifier.domain.permissions import READS_EVERYTHING, owns
+from verifier.domain.permissions import may_read
 from verifier.domain.profiles import DEFAULT, load
 from verifier.domain.scan import Context, EntryMode, Scan
 from verifier.domain.verdict import AlertRef, Verdict, after, build, is_identity_miss
@@ -286,9 +286,8 @@ def read(ports: Ports, actor: Actor, scan: Scan) -> Verdict | Fault:
     """
     nothing = Fault("not_found", "No pack is known by these elements.")
     found = ports.reader.find(scan.code)
-    product = found.product
     full = scan.code.lot is not None and scan.code.expiry is not None
-    if product is None or not (full or actor.site.type in READS_EVERYTHING or owns(actor.site, product)):
+    if found.product is None or not may_read(actor.site, found.product, all_elements=full):
         return nothing
     if identity(scan.code, found) is not None:
         return nothing

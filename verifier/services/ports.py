@@ -66,8 +66,8 @@ class Transaction(Protocol):
     def mark_batch(self, gtin: str, lot: str, *, recalled: bool | None, on_hold: bool | None) -> str:
         """Set the overlays that are given, creating the batch when unknown; its status word."""
 
-    def put_product(self, product: Product) -> None:
-        """Write the master data, new or changed."""
+    def put_product(self, product: Product) -> bool:
+        """Write the master data, new or changed; False when another product has its PPN."""
 
     def record_reference(self, event: ReferenceEvent, answer: Answer) -> None:
         """Write the command down, with its answer; every process forgets its copies before the answer."""

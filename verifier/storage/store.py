@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from verifier.domain.codes import PackCode
 from verifier.domain.journal import Claim, Fault, NewAlert, PackEvent, ReferenceEvent, Replay
@@ -283,8 +283,8 @@ class Transaction:
         self._references = True
         return "recalled" if row.recalled else "on_hold" if row.on_hold else "active"
 
-    def put_product(self, product: Product) -> None:
-        """New or changed."""
+    def put_product(self, product: Product) -> bool:
+        """New or changed; after False the transaction can only be rolled back."""
         values = _fields(product) | {"gtin": int(product.gtin)}
         changes = {name: value for name, value in values.items() if name != "gtin"}
         statement = (
@@ -292,8 +292,12 @@ class Transaction:
             .values(values)
             .on_conflict_do_update(index_elements=["gtin"], set_=changes)
         )
-        self._connection.execute(statement)
+        try:
+            self._connection.execute(statement)
+        except IntegrityError:
+            return False
         self._references = True
+        return True
 
     def record_reference(self, event: ReferenceEvent, answer: Any) -> None:
         """Append to the journal of commands."""

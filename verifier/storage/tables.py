@@ -245,3 +245,12 @@ control = Table(
     Column("reference_generation", BigInteger(), nullable=False),
     Column("access_generation", BigInteger(), nullable=False),
 )
+
+# Files of scan records on their way: see `spool`.
+
+spool_files = Table(
+    "spool_files",
+    metadata,
+    Column("file_id", Text(), primary_key=True),
+    Column("shipped", BigInteger(), nullable=False),
+)

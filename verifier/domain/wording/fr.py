@@ -77,9 +77,9 @@ WORDS: Mapping[str, tuple[str, str]] = {
                                 ("Stop. Ne pas délivrer. Une boîte détruite est réapparue. La mettre en "
                                  "quarantaine et la signaler à l'autorité compétente.")),
     "already_done_here":       ("Déjà enregistrée sur ce site",
-                                ("Rien n'a été modifié. Scannée deux fois, elle compte une fois. En cas "
-                                 "d'erreur, annuler. Si la boîte enregistrée est déjà partie, celle-ci peut "
-                                 "être une copie, quarantaine.")),
+                                ("Rien n'a été modifié. Scannée deux fois, la boîte compte une fois. En cas "
+                                 "d'erreur, annuler. Si elle est déjà partie, mettre celle-ci en quarantaine "
+                                 "(copie possible).")),
     "undo_state_mismatch":     ("Rien à annuler",
                                 "La boîte est active. Vérifier qu'il s'agit bien de la boîte voulue."),
     "undo_not_possible":       ("Opération définitive, annulation impossible",
