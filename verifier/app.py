@@ -27,6 +27,7 @@ from verifier.storage.archive import Archive
 from verifier.storage.control import Control
 from verifier.storage.database import connect
 from verifier.storage.redis_link import NoRedis, RedisLink
+from verifier.storage.spool import Scans, Spool
 from verifier.storage.status_cache import StatusCache
 from verifier.storage.store import Store
 
@@ -45,6 +46,7 @@ class Service:
     authority: Authority
     control: Control
     engine: Engine
+    spool: Spool
     closers: tuple[Callable[[], None], ...]
 
     def close(self) -> None:
@@ -74,11 +76,14 @@ def build(settings: Settings, *, threads: int = 8, clock: Callable[[], datetime]
         access, SigningKey.load_or_create(settings.signing_key), settings.issuer, settings.audience
     )
     foreign = load_issuers(settings.oauth_issuers_file) if settings.oauth_issuers_file else ()
+    store = Store(engine, cache)
+    spool = Spool(engine, settings.home / "spool")
     return Service(
         settings=settings,
         ports=Ports(
             reader=cache,
-            store=Store(engine, cache),
+            store=store,
+            scans=Scans(spool, store),
             archive=Archive(engine),
             clock=clock or _now,
             new_id=uuid.uuid4,
@@ -88,7 +93,8 @@ def build(settings: Settings, *, threads: int = 8, clock: Callable[[], datetime]
         authority=authority,
         control=control,
         engine=engine,
-        closers=(control.stop, link.close, engine.dispose, watch_engine.dispose),
+        spool=spool,
+        closers=(spool.close, control.stop, link.close, engine.dispose, watch_engine.dispose),
     )
 
 

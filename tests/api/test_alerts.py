@@ -11,8 +11,8 @@ from world import MANUFACTURER, Person, World
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 FIELDS = {
-    "id", "code", "cause", "count", "status", "gtin", "serial", "lot", "expiry", "operation", "site", "client_id",
-    "raised_at", "last_at", "event_id", "details",
+    "id", "code", "cause", "count", "status", "gtin", "serial", "lot", "expiry", "operation", "site",
+    "client_id", "raised_at", "last_at", "event_id", "details",
 }  # fmt: skip
 MISSES = {
     "unknown_serial": {"serial": "NEVER"},
@@ -111,7 +111,10 @@ def test_what_is_no_miss_is_not_forgiven_by_typing(world: World):
     pack = world.pack()
     world.other_pharmacy.dispense(pack)
     assert world.corner_pharmacy.dispense(pack, entry_mode="manual")["alert"]["code"] == "A7"
-    assert world.corner_pharmacy.verify(world.pack(), entry_mode="manual", seal="broken")["alert"]["code"] == "ATD"
+    assert (
+        world.corner_pharmacy.verify(world.pack(), entry_mode="manual", seal="broken")["alert"]["code"]
+        == "ATD"
+    )
 
 
 def test_an_own_repeat_raises_an_alert_from_the_fourth_on(world: World):
@@ -144,8 +147,8 @@ def test_an_alert_keeps_what_was_sent_with_the_scan(world: World):
     world.corner_pharmacy.verify(pack, user="u-17", reference="R1", device={"id": "till", "sequence": 3})
     [alert] = listed(world.corner_pharmacy, gtin=pack["gtin"])
     assert alert["details"] == {
-        "entry_mode": "scanned", "seal": "not_checked", "device": {"id": "till", "sequence": 3}, "user": "u-17",
-        "reference": "R1",
+        "entry_mode": "scanned", "seal": "not_checked", "user": "u-17", "reference": "R1",
+        "device": {"id": "till", "sequence": 3},
     }  # fmt: skip
 
 
@@ -167,7 +170,7 @@ def test_alerts_are_found_by_gtin_lot_code_and_status(world: World):
     ):
         found = listed(world.corner_pharmacy, gtin=gtin, **filters)
         assert [alert["lot"] for alert in found] == lots
-    assert listed(world.corner_pharmacy, gtin=gtin[1:] if gtin.startswith("0") else gtin)
+    assert len(listed(world.corner_pharmacy, gtin=gtin.removeprefix("0"))) == 2
 
 
 def test_pages_follow_each_other_newest_first_without_gap_or_repeat(world: World):
@@ -209,7 +212,9 @@ def test_a_site_sees_its_own_alerts_and_nobody_elses(world: World):
     pack = missed(world)
     alert = world.corner_pharmacy.verify(pack)["alert"]
     assert [found["id"] for found in listed(world.corner_pharmacy, gtin=pack["gtin"])] == [alert["id"]]
-    assert world.corner_pharmacy.get(f"/v1/alerts/{alert['id']}").json["site"] == world.corner_pharmacy.site.gln
+    assert (
+        world.corner_pharmacy.get(f"/v1/alerts/{alert['id']}").json["site"] == world.corner_pharmacy.site.gln
+    )
     for name in SEES_NONE:
         person: Person = getattr(world, name)
         assert listed(person, gtin=pack["gtin"]) == []

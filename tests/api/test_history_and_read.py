@@ -9,8 +9,8 @@ from world import Person, World
 OUTSIDERS = ("corner_pharmacy", "hospital", "wholesaler")
 INSIDERS = ("manufacturer", "regulator", "operator")
 HISTORY = {
-    "event_id", "operation", "reason", "code", "accepted", "version", "state_before", "state_after", "received_at",
-    "occurred_at", "site", "client_id", "details",
+    "event_id", "operation", "reason", "code", "accepted", "version", "state_before", "state_after",
+    "received_at", "occurred_at", "site", "client_id", "details",
 }  # fmt: skip
 
 
@@ -36,7 +36,9 @@ def test_everybody_who_may_read_reads_a_pack_by_all_four_elements(world: World, 
 
 
 @pytest.mark.parametrize("name", INSIDERS)
-@pytest.mark.parametrize("elements", [("gtin", "serial"), ("gtin", "serial", "lot"), ("gtin", "serial", "expiry")])
+@pytest.mark.parametrize(
+    "elements", [("gtin", "serial"), ("gtin", "serial", "lot"), ("gtin", "serial", "expiry")]
+)
 def test_owner_authority_and_operator_need_product_code_and_serial_only(
     world: World, name: str, elements: tuple[str, ...]
 ):
@@ -44,7 +46,9 @@ def test_owner_authority_and_operator_need_product_code_and_serial_only(
 
 
 @pytest.mark.parametrize("name", [*OUTSIDERS, "other_manufacturer"])
-@pytest.mark.parametrize("elements", [("gtin", "serial"), ("gtin", "serial", "lot"), ("gtin", "serial", "expiry")])
+@pytest.mark.parametrize(
+    "elements", [("gtin", "serial"), ("gtin", "serial", "lot"), ("gtin", "serial", "expiry")]
+)
 def test_others_who_leave_an_element_out_find_nothing(world: World, name: str, elements: tuple[str, ...]):
     assert read(world, name, world.pack(), *elements) == (404, "not_found")
 
@@ -107,13 +111,13 @@ def eventful(world: World) -> Pack:
 
 # fmt: off
 STORY = [
-    #  operation      reason    code                 accepted  version  before       after        by
-    ("verify",       None,     "ok",                True,     None,    "active",    "active",    "corner_pharmacy"),
-    ("dispense",     None,     "ok",                True,     1,       "active",    "dispensed", "corner_pharmacy"),
-    ("dispense",     None,     "already_dispensed", False,    None,    "dispensed", "dispensed", "other_pharmacy"),
-    ("reactivate",   None,     "ok",                True,     2,       "dispensed", "active",    "corner_pharmacy"),
-    ("verify",       None,     "ok",                True,     None,    "active",    "active",    "other_pharmacy"),
-    ("decommission", "sample", "ok",                True,     3,       "active",    "sample",    "other_pharmacy"),
+    # operation      reason    code                 accepted version before       after        by
+    ("verify",       None,     "ok",                True,  None, "active",    "active",    "corner_pharmacy"),
+    ("dispense",     None,     "ok",                True,  1,    "active",    "dispensed", "corner_pharmacy"),
+    ("dispense",     None,     "already_dispensed", False, None, "dispensed", "dispensed", "other_pharmacy"),
+    ("reactivate",   None,     "ok",                True,  2,    "dispensed", "active",    "corner_pharmacy"),
+    ("verify",       None,     "ok",                True,  None, "active",    "active",    "other_pharmacy"),
+    ("decommission", "sample", "ok",                True,  3,    "active",    "sample",    "other_pharmacy"),
 ]
 # fmt: on
 TOLD = ("operation", "reason", "code", "accepted", "version", "state_before", "state_after")

@@ -77,7 +77,7 @@ def test_what_is_replayed_is_word_for_word_what_was_answered(world: World):
     """All routes at once, since a command takes its second."""
 
     def ask_twice(route: str) -> tuple[TestResponse, TestResponse]:
-        person, _, make = table[route]
+        person = table[route][0]
         sent, key, http = bodies[route], uuid4().hex, world.app.test_client()
         headers = person.headers() | {"Idempotency-Key": key}
         return tuple(http.post(route, json=sent, headers=headers) for _ in range(2))
@@ -126,7 +126,10 @@ def test_a_replay_tells_what_was_answered_even_when_the_pack_went_on(world: Worl
 
 def test_the_order_of_names_and_blanks_make_no_other_request(world: World):
     pack = world.pack() | {"device": {"id": "till-1", "sequence": 7001}}
-    headers = world.corner_pharmacy.headers() | {"Idempotency-Key": "order", "Content-Type": "application/json"}
+    headers = world.corner_pharmacy.headers() | {
+        "Idempotency-Key": "order",
+        "Content-Type": "application/json",
+    }
     turned = {name: pack[name] for name in reversed(pack)} | {"device": {"sequence": 7001, "id": "till-1"}}
     first = world.http.post("/v1/dispense", data=json.dumps(pack), headers=headers)
     second = world.http.post("/v1/dispense", data=json.dumps(turned, indent=3), headers=headers)
@@ -161,9 +164,7 @@ def test_a_key_of_a_change_is_not_free_for_a_command(world: World):
 
 def test_the_keys_of_two_clients_are_their_own_even_at_one_site(world: World):
     site = world.corner_pharmacy.site
-    made = register(
-        world.service.authority.access, "second till", site.gln, frozenset(SCOPES), world.clock()
-    )
+    made = register(world.service.authority.access, "second till", site.gln, frozenset(SCOPES), world.clock())
     second_till = Person(site, made.client_id, made.client_secret, world.app.test_client())
     mine, theirs, key = world.pack(), world.pack(), uuid4().hex
     answers = [

@@ -56,6 +56,7 @@ def new(world: World) -> Callable[..., Pack]:
     ],
 )
 def test_identity_then_seal_then_overlays_then_state(
+    *,
     world: World,
     new: Callable[..., Pack],
     operation: str,
@@ -109,7 +110,7 @@ def test_a_read_asks_in_the_same_order(
     ],
 )
 def test_what_takes_a_pack_away_asks_neither_seal_nor_overlays(
-    world: World, new: Callable[..., Pack], overlays: tuple[str, ...], state: str, reason: str, code: str
+    *, world: World, new: Callable[..., Pack], overlays: tuple[str, ...], state: str, reason: str, code: str
 ):
     pack = new(*overlays)
     if state != "active":
@@ -148,7 +149,13 @@ def test_what_takes_a_pack_away_does_not_take_it_from_another_state(world: World
     ],
 )
 def test_an_undo_asks_for_the_state_before_its_guards_and_not_for_seal_or_hold(
-    world: World, new: Callable[..., Pack], overlays: tuple[str, ...], state: str, undone_by: str, code: str
+    *,
+    world: World,
+    new: Callable[..., Pack],
+    overlays: tuple[str, ...],
+    state: str,
+    undone_by: str,
+    code: str,
 ):
     pack = new(*overlays)
     if state != "active":

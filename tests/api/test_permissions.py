@@ -7,7 +7,6 @@ from uuid import uuid4
 
 import pytest
 from contract import ROUTES, SECURED, ask
-from situations import Pack
 from werkzeug.test import TestResponse
 from world import Person, World
 
@@ -82,7 +81,9 @@ def refused(answer: TestResponse, status: int, error: str | None) -> str:
 
 @pytest.mark.parametrize("route", SECURED)
 @pytest.mark.parametrize("header", [None, "", "Basic dXNlcjpzZWNyZXQ=", "Token abc"])
-def test_without_a_token_every_route_says_401_and_how(world: World, route: tuple[str, str], header: str | None):
+def test_without_a_token_every_route_says_401_and_how(
+    world: World, route: tuple[str, str], header: str | None
+):
     headers = {} if header is None else {"Authorization": header}
     answer = ask(world, route, headers, data=b"{" if route[0] != "GET" else b"")
     refused(answer, 401, None)
@@ -128,7 +129,9 @@ def test_the_scope_is_asked_before_the_type_of_the_site_and_that_before_the_body
     right_type = holder("recalls:write")
     answer = ask(world, route, right_type.headers(), data=b"{", content_type="application/json")
     assert (answer.status_code, answer.json["code"]) == (400, "malformed_json")
-    answer = ask(world, route, right_type.headers(), json={"gtin": "05012345678900", "lot": "L", "reason": "r"})
+    answer = ask(
+        world, route, right_type.headers(), json={"gtin": "05012345678900", "lot": "L", "reason": "r"}
+    )
     assert (answer.status_code, answer.json["code"]) == (400, "idempotency_key_required")
 
 
@@ -220,7 +223,8 @@ def test_the_type_of_the_site_decides_what_it_may_do(world: World, operation: st
 
 
 @pytest.mark.parametrize(
-    ("undone", "enough", "lacking"), [("dispensed", "dispense", "decommission"), ("sample", "decommission", "dispense")]
+    ("undone", "enough", "lacking"),
+    [("dispensed", "dispense", "decommission"), ("sample", "decommission", "dispense")],
 )
 def test_an_undo_needs_the_scope_of_the_change_being_undone(
     world: World, holder: Callable[..., Person], undone: str, enough: str, lacking: str
@@ -231,7 +235,7 @@ def test_an_undo_needs_the_scope_of_the_change_being_undone(
         person.dispense(pack)
     else:
         person.decommission(pack, undone)
-    body: Pack = pack | {"not_supplied_to_public": True}
+    body = pack | {"not_supplied_to_public": True}
     other = holder(lacking, kind=SiteType.PHARMACY)
     challenge = refused(other.post("/v1/reactivate", body, key=key), 403, "insufficient_scope")
     assert f'scope="{enough}"' in challenge

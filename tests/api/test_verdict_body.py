@@ -1,4 +1,4 @@
-"""The verdict: its exact shape, what it shows of a pack, what it never shows, and what it says beside the code."""
+"""The verdict: its exact shape, what it shows of a pack and what it never shows, what it says beside."""
 
 import re
 from datetime import UTC, date, datetime, timedelta
@@ -13,8 +13,8 @@ from verifier.domain.gs1 import check_digit
 
 GS = "\x1d"
 VERDICT = {
-    "event_id", "operation", "accepted", "signal", "code", "title", "advice", "notes", "pack", "allowed", "alert",
-    "received_at",
+    "event_id", "operation", "accepted", "signal", "code", "title", "advice", "notes", "pack", "allowed",
+    "alert", "received_at",
 }  # fmt: skip
 PACK = {"gtin", "ppn", "serial", "lot", "expiry", "state", "state_since", "product", "profile"}
 PRODUCT = {"name", "strength", "form", "pack_size"}
@@ -265,7 +265,9 @@ def test_a_returned_pack_of_an_unknown_product_waits(world: World):
 @pytest.mark.parametrize("overlay", [name for name in OVERLAYS if name != "expired"])
 def test_a_returned_pack_under_an_overlay_waits_only_for_a_hold(world: World, overlay: str):
     pack = world.pack()
-    name = {"withdrawn": "products/withdraw", "recalled": "batches/recall", "on_hold": "batches/hold"}[overlay]
+    name = {"withdrawn": "products/withdraw", "recalled": "batches/recall", "on_hold": "batches/hold"}[
+        overlay
+    ]
     command(world, world.regulator, name, pack["gtin"], None if overlay == "withdrawn" else pack["lot"])
     verdict = world.wholesaler.returns_check(pack)
     assert (verdict["code"], verdict["resale"]) == (overlay, "pending" if overlay == "on_hold" else "no")

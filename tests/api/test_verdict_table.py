@@ -203,6 +203,7 @@ def new(world: World) -> Callable[[str], Callable[..., Pack]]:
     ids=[f"{number}-{row[0]}-{row[1]}-{row[3] or 'quiet'}" for number, row in enumerate(ROWS)],
 )
 def test_each_code_comes_with_its_signal_and_its_alert(
+    *,
     world: World,
     new: Callable[[str], Callable[..., Pack]],
     profile: str,

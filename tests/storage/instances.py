@@ -13,7 +13,7 @@ from typing import Any
 
 from verifier.domain.codes import PackCode
 from verifier.domain.expiry import Expiry
-from verifier.domain.journal import Fault, Replay
+from verifier.domain.journal import Fault, PackEvent, Replay
 from verifier.domain.lifecycle import Action, Operation
 from verifier.domain.load import PackRow
 from verifier.domain.pack import Actor, Site, SiteType, State
@@ -58,6 +58,16 @@ class Died(BaseException):
     """Stands for the end of a process at this very point: nothing after it is run."""
 
 
+class Recorded:
+    """Scans written down at once."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def record(self, event: PackEvent) -> None:
+        self._store.run(lambda tx: tx.record(event, None))
+
+
 class Process:
     """One process. Its upkeep runs when `tick` is called, or by itself after `start`."""
 
@@ -78,6 +88,7 @@ class Process:
         self.ports = Ports(
             reader=self.cache,
             store=self.store,
+            scans=Recorded(self.store),
             archive=Archive(self.engine),
             clock=lambda: datetime.now(UTC),
             new_id=uuid.uuid4,

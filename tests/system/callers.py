@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _numbers = itertools.count(1)
+IDLE_S = 5.0
+"""A connection that was quiet for longer is not used again: the server may be about to close it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,10 @@ class Caller:
             OSError, http.client.HTTPException: no answer, or half of one.
         """
         connection = getattr(self._local, "connection", None)
-        if connection is None:
+        if connection is None or time.monotonic() - self._local.used > IDLE_S:
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
             self._local.connection = connection
-        sent = time.monotonic()
+        sent = self._local.used = time.monotonic()
         try:
             connection.request(method, path, body, headers)
             response = connection.getresponse()

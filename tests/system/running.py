@@ -1,4 +1,4 @@
-"""`verifier serve` as people start it: a process of its own with its own home, to be used, killed and restarted."""
+"""`verifier serve` as people start it, with a home of its own: to be used, killed and started again."""
 
 import json
 import os
@@ -103,11 +103,16 @@ class Running:
 
     def redis(self) -> int:
         """The pid of this home's Redis."""
+        pid = self.redis_or_none()
+        assert pid is not None
+        return pid
+
+    def redis_or_none(self) -> int | None:
         socket_ = str(Home(self.home.resolve()).sockets() / "redis.sock")
-        (pid,) = [
+        found = [
             pid for pid in every_pid() if "redis-server" in command_of(pid) and socket_ in command_of(pid)
         ]
-        return pid
+        return found[0] if found else None
 
     def postgres(self) -> int:
         data = Home(self.home.resolve()).data()
@@ -204,7 +209,7 @@ def until(condition: Any, what: str, seconds: float = GONE_S) -> None:
 
 
 def every_pid() -> list[int]:
-    return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 
 
 def command_of(pid: int) -> str:

@@ -28,7 +28,7 @@ COMMANDERS = {SiteType.MANUFACTURER, SiteType.AUTHORITY, SiteType.OPERATOR}
 @blueprint.post("/batches/recall")
 @body(schemas.BatchIn, keyed=True)
 @answers(commands.BatchStatus, "Recalled; every worker knows.")
-@faults(400, 401, 403, 404, 409, 422)
+@faults(400, 401, 403, 404, 409, 413, 415, 422)
 @secured("recalls:write", types=COMMANDERS)
 def recall(actor: Actor) -> Response:
     """Recall a batch."""
@@ -38,7 +38,7 @@ def recall(actor: Actor) -> Response:
 @blueprint.post("/batches/hold")
 @body(schemas.BatchIn, keyed=True)
 @answers(commands.BatchStatus, "On hold; every worker knows.")
-@faults(400, 401, 403, 404, 409, 422)
+@faults(400, 401, 403, 404, 409, 413, 415, 422)
 @secured("recalls:write", types=COMMANDERS)
 def hold(actor: Actor) -> Response:
     """Hold a batch while something is looked into."""
@@ -48,7 +48,7 @@ def hold(actor: Actor) -> Response:
 @blueprint.post("/batches/release")
 @body(schemas.BatchIn, keyed=True)
 @answers(commands.BatchStatus, "The hold is lifted; a recall is not.")
-@faults(400, 401, 403, 404, 409, 422)
+@faults(400, 401, 403, 404, 409, 413, 415, 422)
 @secured("recalls:write", types=COMMANDERS)
 def release(actor: Actor) -> Response:
     """Lift a hold."""
@@ -58,7 +58,7 @@ def release(actor: Actor) -> Response:
 @blueprint.post("/products/withdraw")
 @body(schemas.ProductReasonIn, keyed=True)
 @answers(commands.ProductStatus, "Withdrawn; every worker knows.")
-@faults(400, 401, 403, 404, 409, 422)
+@faults(400, 401, 403, 404, 409, 413, 415, 422)
 @secured("recalls:write", types=COMMANDERS)
 def withdraw(actor: Actor) -> Response:
     """Withdraw a product from the market."""
@@ -71,7 +71,7 @@ def withdraw(actor: Actor) -> Response:
 @blueprint.put("/products/<gtin>")
 @body(schemas.ProductIn)
 @answers(Product, "The master data as it is now.")
-@faults(401, 403, 422)
+@faults(400, 401, 403, 413, 415, 422)
 @secured("packs:write", types=COMMANDERS)
 def put_product(actor: Actor, gtin: str) -> Response:
     """Write a product's master data; what is left out stays as it is."""

@@ -33,7 +33,7 @@ ELEMENTS = ("gtin", "ppn", "serial", "lot", "expiry")
 @blueprint.post("/verify")
 @body(schemas.PackIn)
 @verdict(Verdict, "What this pack is; green only when it is genuine, active and free to go on.")
-@faults(401, 403, 413, 415, 422)
+@faults(400, 401, 403, 413, 415, 422)
 @secured("verify")
 def verify(actor: Actor) -> Response:
     """What is this pack?"""
@@ -43,7 +43,7 @@ def verify(actor: Actor) -> Response:
 @blueprint.post("/returns/check")
 @body(schemas.PackIn)
 @verdict(ReturnsVerdict, "The verdict, and whether the pack may be resold.")
-@faults(401, 403, 413, 415, 422)
+@faults(400, 401, 403, 413, 415, 422)
 @secured("returns", types=permissions.RETURNS_CHECK)
 def returns_check(actor: Actor) -> Response:
     """May this returned pack be resold?"""

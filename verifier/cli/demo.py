@@ -89,7 +89,7 @@ class Demo:
 
     def picture(self, name: str) -> Path:
         """A sample picture by its name."""
-        return self.folder / self.entry(name)["file"]
+        return self.folder / str(self.entry(name)["file"])
 
     def decode(self) -> None:
         """Every picture must show the packs of the manifest, and no other."""

@@ -121,7 +121,6 @@ class Decision:
 
 
 OK = "ok"
-TERMINAL = frozenset({State.DESTROYED, State.STOLEN})
 
 
 def decide(profile: Profile, attempt: Attempt, found: Found) -> Decision:
@@ -143,7 +142,7 @@ def decide(profile: Profile, attempt: Attempt, found: Found) -> Decision:
         case Accepted(target):
             return Decision(OK, target if target is not case.pack.state else None)
         case refused:
-            return Decision(refused.code or refusal_by_state(attempt, case.pack))
+            return Decision(refused.code or refusal_by_state(profile, attempt, case.pack))
 
 
 def identity(code: PackCode, found: Found) -> str | None:
@@ -162,11 +161,12 @@ def identity(code: PackCode, found: Found) -> str | None:
     return None
 
 
-def refusal_by_state(attempt: Attempt, pack: Pack) -> str:
+def refusal_by_state(profile: Profile, attempt: Attempt, pack: Pack) -> str:
     """The code for a state and action that the table does not have."""
     if attempt.action is Action.REACTIVATE:
         return "undo_state_mismatch" if pack.state is State.ACTIVE else "undo_not_possible"
-    if pack.state not in TERMINAL and pack.state_site == attempt.site.gln:
+    can_be_undone = (pack.state, Action.REACTIVATE) in profile.table
+    if can_be_undone and pack.state_site == attempt.site.gln:
         return "already_done_here"
     if attempt.offline and attempt.action is not Action.LOOK and pack.state_site != attempt.site.gln:
         return "replay_conflict"

@@ -50,6 +50,10 @@ class Table(Generic[StateT, ActionT, ContextT]):
     def __iter__(self) -> Iterator[Row[StateT, ActionT, ContextT]]:
         return iter(self._rows.values())
 
+    def __contains__(self, pair: tuple[StateT, ActionT]) -> bool:
+        """Whether this state knows this action, whatever its guards say."""
+        return pair in self._rows
+
     def step(self, state: StateT, action: ActionT, context: ContextT) -> Accepted[StateT] | Refused:
         """What this action does in this state; the guards are asked in the row's order."""
         row = self._rows.get((state, action))

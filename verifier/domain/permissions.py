@@ -41,7 +41,7 @@ def owns(site: Site, product: Product) -> bool:
 
 
 def may_read(site: Site, product: Product, *, all_elements: bool) -> bool:
-    """Read a pack: a manufacturer its own, authority and operator all, everybody else what lies before them."""
+    """Read a pack: a manufacturer its own, authority and operator all, everybody else what they hold."""
     if site.type is T.MANUFACTURER:
         return owns(site, product)
     return all_elements or site.type in READS_EVERYTHING

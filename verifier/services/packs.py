@@ -65,7 +65,10 @@ def look(ports: Ports, actor: Actor, operation: Operation, scan: Scan) -> Verdic
     attempt = attempt_of(ports, actor, Action.LOOK, scan)
     decision = decide(profile, attempt, found)
     judged = Judged(ports.new_id(), actor, operation, scan, attempt, profile, found, decision, found)
-    return ports.store.run(lambda tx: conclude(tx, ports, judged))
+    if not decision.accepted:
+        return ports.store.run(lambda tx: conclude(tx, ports, judged))
+    ports.scans.record(event_of(judged))
+    return verdict_of(judged, None)
 
 
 def change(ports: Ports, actor: Actor, order: Order) -> Verdict | Replay | Fault:
@@ -103,7 +106,14 @@ def change(ports: Ports, actor: Actor, order: Order) -> Verdict | Replay | Fault
 def conclude(tx: Transaction, ports: Ports, judged: Judged) -> Verdict:
     """Raise the alert, write the attempt down, and say what to answer."""
     silent = judged.operation is Operation.READ
-    verdict = build(
+    verdict = verdict_of(judged, None if silent else raise_alert(tx, ports, judged))
+    tx.record(event_of(judged), verdict)
+    return verdict
+
+
+def verdict_of(judged: Judged, alert: AlertRef | None) -> Verdict:
+    """What to answer."""
+    return build(
         event_id=str(judged.event_id),
         operation=judged.operation,
         profile=judged.profile,
@@ -111,10 +121,8 @@ def conclude(tx: Transaction, ports: Ports, judged: Judged) -> Verdict:
         found=judged.now,
         decision=judged.decision,
         scan=judged.scan,
-        alert=None if silent else raise_alert(tx, ports, judged),
+        alert=alert,
     )
-    tx.record(event_of(judged), verdict)
-    return verdict
 
 
 def settle(tx: Transaction, actor: Actor, attempt: Attempt, scan: Scan) -> tuple[Found, Profile, Decision]:

@@ -84,6 +84,13 @@ class Store(Protocol):
         """
 
 
+class Scans(Protocol):
+    """Where accepted, read-only scans are written down; they arrive in the archive within two seconds."""
+
+    def record(self, event: PackEvent) -> None:
+        """Safe from a kill -9 of any process when this returns."""
+
+
 class Archive(Protocol):
     """Reads of what was written down."""
 
@@ -106,6 +113,7 @@ class Ports:
 
     reader: Reader
     store: Store
+    scans: Scans
     archive: Archive
     clock: Callable[[], datetime]
     new_id: Callable[[], UUID]

@@ -19,6 +19,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from verifier.domain.journal import PackEvent
+from verifier.storage.store import Store
 
 SHIP_EVERY_S = 0.4
 LEFTOVERS_EVERY = 10  # rounds
@@ -43,6 +44,22 @@ _log = logging.getLogger(__name__)
 
 class SpoolFull(Exception):
     """The record could not be appended; the file is as it was before."""
+
+
+class Scans:
+    """See `services.ports.Scans`: the spool, and the database where the disk does not take it."""
+
+    def __init__(self, spool: "Spool", store: Store) -> None:
+        self._spool = spool
+        self._store = store
+
+    def record(self, event: PackEvent) -> None:
+        """To the file, else to the database."""
+        try:
+            self._spool.append(event)
+        except SpoolFull as error:
+            _log.warning("scan recorded in the database: the disk did not take it (%s)", error)
+            self._store.run(lambda tx: tx.record(event, None))
 
 
 class Spool:
@@ -107,7 +124,7 @@ class Spool:
             except SQLAlchemyError as error:
                 _log.warning("scan records wait for the database: %s", type(error).__name__)
                 self._file.sync()
-            except Exception:
+            except Exception:  # noqa: BLE001 - whatever it is, the records stay where they are
                 _log.exception("shipping of scan records failed; it is tried again")
                 self._file.sync()
 
@@ -182,9 +199,10 @@ class _File:
             return None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if not path.exists():
-                raise BlockingIOError
         except BlockingIOError:
+            os.close(descriptor)
+            return None
+        if not path.exists():  # shipped and removed by another process in between
             os.close(descriptor)
             return None
         return cls(path, descriptor, os.fstat(descriptor).st_size)
@@ -234,4 +252,4 @@ def _rows(block: bytes, file: _File) -> Iterator[tuple[Any, ...]]:
         try:
             yield tuple(msgspec.json.decode(line))
         except msgspec.DecodeError:
-            _log.error("a damaged scan record in %s was left out (%d bytes)", file.path.name, len(line))
+            _log.warning("a damaged scan record in %s was left out (%d bytes)", file.path.name, len(line))

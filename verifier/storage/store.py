@@ -59,6 +59,8 @@ _RAISE = (
     )
     .returning(tables.alerts.c.alert_id, tables.alerts.c.code, tables.alerts.c.cause, tables.alerts.c.count)
 )
+_EVENT = insert(tables.events).on_conflict_do_nothing(index_elements=["gtin", "serial", "event_id"])
+"""The same event comes again when a transaction is run again after a commit whose answer was lost."""
 _PRODUCT = text("SELECT * FROM products WHERE gtin = :gtin FOR UPDATE")
 _BATCH = text(
     "INSERT INTO batches (gtin, lot, recalled, on_hold) VALUES (:gtin, :lot, coalesce(:recalled, false),"
@@ -267,7 +269,7 @@ class Transaction:
 
     def record(self, event: PackEvent, answer: Any) -> None:
         """Append to the journal."""
-        self._connection.execute(tables.events.insert(), _columns(event, answer))
+        self._connection.execute(_EVENT, _columns(event, answer))
 
     # Commands.
 

@@ -178,6 +178,12 @@ def upgrade() -> None:
         sa.Column("timezone", sa.Text(), server_default="UTC", nullable=False),
         sa.PrimaryKeyConstraint("gln", name=op.f("pk_sites")),
     )
+    op.create_table(
+        "spool_files",
+        sa.Column("file_id", sa.Text(), nullable=False),
+        sa.Column("shipped", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("file_id", name=op.f("pk_spool_files")),
+    )
     op.execute(
         "INSERT INTO control (id, cache_on, cache_epoch, reference_generation, access_generation)"
         " VALUES (1, false, 0, 0, 0)"
@@ -185,6 +191,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_table("spool_files")
     op.drop_table("sites")
     op.drop_table("revoked_tokens")
     op.drop_index("ix_reference_events_gtin", table_name="reference_events")
