@@ -14,7 +14,7 @@ from flask import Flask, Response, g, request
 from sqlalchemy import Engine
 
 from verifier import __version__, metrics
-from verifier.api import archive, commands, openapi, packs, problems, system
+from verifier.api import archive, bulk, commands, openapi, packs, problems, system
 from verifier.oauth.authority import Authority
 from verifier.oauth.issuers import load_issuers
 from verifier.oauth.keys import SigningKey
@@ -124,7 +124,7 @@ def document() -> dict[str, Any]:
 
 def _routes(app: Flask) -> openapi.ProblemApi:
     api = openapi.configure(app, "Verifier", __version__)
-    for blueprint in (packs.blueprint, commands.blueprint, archive.blueprint):
+    for blueprint in (packs.blueprint, bulk.blueprint, commands.blueprint, archive.blueprint):
         api.register_blueprint(blueprint)
     openapi.finish(api)
     return api

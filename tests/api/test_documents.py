@@ -78,7 +78,7 @@ def test_the_document_says_where_an_idempotency_key_is_needed(
 ):
     operation = document["paths"][route[1]][route[0].lower()]
     keyed = any(each["name"] == "Idempotency-Key" and each["required"] for each in operation["parameters"])
-    assert keyed is (route[1] not in ("/v1/verify", "/v1/returns/check", "/v1/products/{gtin}"))
+    assert keyed is (route[1] not in ("/v1/verify", "/v1/returns/check", "/v1/products/{gtin}", "/v1/bulk"))
     schema = operation["requestBody"]["content"][JSON]["schema"]["$ref"].rpartition("/")[2]
     assert document["components"]["schemas"][schema]["additionalProperties"] is False
 

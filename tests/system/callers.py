@@ -68,6 +68,10 @@ class Caller:
             raise
         return Answer(response.status, json.loads(data), dict(response.headers), sent, time.monotonic())
 
+    def hang_up(self) -> None:
+        """Let the next request have a new connection."""
+        self._local.connection = None
+
     def get(self, path: str) -> Answer:
         return self.send("GET", path, None, {"Authorization": f"Bearer {self.token}"})
 

@@ -9,10 +9,3 @@ def service() -> Iterator[Running]:
     """A service of the module's own, with three worker processes."""
     with running() as started:
         yield started
-
-
-@pytest.fixture
-def doomed() -> Iterator[Running]:
-    """A service that a test may kill."""
-    with running() as started:
-        yield started

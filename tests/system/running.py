@@ -39,6 +39,7 @@ class Running:
         } | {"VERIFIER_HOME": str(home), "VERIFIER_LOG_LEVEL": "warning"}
         self.environment |= environment
         self.said: list[str] = []
+        self._callers: dict[str, Caller] = {}
         self._process: subprocess.Popen[str] | None = None
 
     @property
@@ -134,7 +135,9 @@ class Running:
         return done.stdout
 
     def caller(self, gln: str, kind: str, scopes: Iterable[str] = SCOPES) -> Caller:
-        """Somebody at a new site, with a token."""
+        """Somebody at this site, with a token; the same one each time."""
+        if gln in self._callers:
+            return self._callers[gln]
         site = ["--gln", gln, "--name", f"{kind} {gln}", "--type", kind, "--country", "DE"]
         self.verifier("site", "add", *site)
         made = json.loads(
@@ -142,6 +145,7 @@ class Running:
         )
         caller = Caller(self.port, gln, made["client_id"], made["client_secret"])
         caller.log_in()
+        self._callers[gln] = caller
         return caller
 
     def load(self, packs: list[Pack]) -> None:

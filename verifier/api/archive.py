@@ -2,12 +2,13 @@
 
 import base64
 import binascii
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
+import msgspec
 from flask import Response
 from flask_smorest import Blueprint
 
@@ -43,6 +44,13 @@ class EventOut:
     site: str | None
     client_id: str | None
     details: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventWithVerdict(EventOut):
+    """One own attempt, and the verdict as it was given then; null for a code that could not be read."""
+
+    verdict: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +100,20 @@ def events(actor: Actor) -> Response:
     if isinstance(shown, Fault):
         raise of_fault(shown)
     return encoded(Events([event_out(item) for item in shown]))
+
+
+@blueprint.get("/events/<event_id>")
+@answers(EventWithVerdict, "The attempt with the verdict given then.")
+@faults(401, 403, 404)
+@secured("audit:read")
+def event(actor: Actor, event_id: str) -> Response:
+    """One own attempt."""
+    found = archive.event(ports(), actor, event_id)
+    if isinstance(found, Fault):
+        raise of_fault(found)
+    attempt, stored = found
+    shown = asdict(event_out(archive.ShownEvent(attempt, own=True)))
+    return encoded(shown | {"verdict": msgspec.Raw(stored) if stored else None})
 
 
 @blueprint.get("/alerts")

@@ -81,12 +81,17 @@ def idempotency_key() -> str:
         Problem: 400 when it is missing or not 1 to 255 printable characters.
     """
     key = request.headers.get("Idempotency-Key", "")
-    if not 1 <= len(key) <= _LONGEST_KEY or not (key.isascii() and key.isprintable()):
+    if not is_key(key):
         raise Problem(
             "idempotency_key_required",
-            f"Send a header Idempotency-Key of 1 to {_LONGEST_KEY} printable characters, new for each request.",
+            f"Send a header Idempotency-Key of 1 to {_LONGEST_KEY} printable characters, new each time.",
         )
     return key
+
+
+def is_key(text: str) -> bool:
+    """May this be an idempotency key: 1 to 255 printable ASCII characters?"""
+    return 1 <= len(text) <= _LONGEST_KEY and text.isascii() and text.isprintable()
 
 
 def _located(message: str) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from flask_smorest import Blueprint
 from verifier.api import schemas
 from verifier.api.bodies import convert, digest, idempotency_key, invalid, json_body
 from verifier.api.openapi import answers, body, faults
-from verifier.api.packs import replay
+from verifier.api.operations import replay
 from verifier.api.problems import of_fault
 from verifier.api.runtime import ports
 from verifier.api.security import secured

@@ -120,9 +120,14 @@ def register(app: Flask) -> None:
 
 
 def _database(error: Exception) -> Response:
+    return database_problem(error).response()
+
+
+def database_problem(error: Exception) -> Problem:
+    """503: the outcome of a change is not known here, and is found out by its key."""
     _log.error("database_unavailable", error=type(error).__name__, sqlstate=_sqlstate(error))
     detail = "The change may or may not have been made: repeat the request with the same Idempotency-Key."
-    return Problem("database_unavailable", detail).response()
+    return Problem("database_unavailable", detail)
 
 
 def _sqlstate(error: Exception) -> str | None:

@@ -5,7 +5,7 @@ Unknown fields are refused: there is no field for patient data.
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
@@ -103,3 +103,34 @@ class ProductIn(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=
     nhrn: Annotated[str, Meta(max_length=20, pattern=_NO_NUL)] | None = None
     profile: str | None = None
     manufacturer_gln: GLN | None = None
+
+
+class BulkOperation(StrEnum):
+    """What may stand in a bulk request."""
+
+    VERIFY = "verify"
+    DISPENSE = "dispense"
+    DECOMMISSION = "decommission"
+    REACTIVATE = "reactivate"
+    RETURNS_CHECK = "returns_check"
+
+
+class BulkItem(PackIn, forbid_unknown_fields=True, kw_only=True):
+    """One pack with its operation. Changes need the key; a decommission needs the reason."""
+
+    operation: BulkOperation
+    idempotency_key: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
+    reason: DecommissionReason | None = None
+    not_supplied_to_public: bool = False
+
+
+class BulkIn(Struct, forbid_unknown_fields=True, kw_only=True):
+    """1 to 1,000 packs."""
+
+    items: Annotated[list[BulkItem], Meta(min_length=1, max_length=1000)]
+
+
+class BulkOut(Struct, kw_only=True):
+    """A verdict (with `replayed` where it was) or a problem an item, in order."""
+
+    results: list[dict[str, Any]]

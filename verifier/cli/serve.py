@@ -113,6 +113,4 @@ def announce(address: str, child: subprocess.Popen[bytes]) -> None:
             pass
         time.sleep(0.05)
     if child.poll() is None:
-        say(
-            f"The service at {address} did not become ready within {READY_WITHIN_S} s; see the messages above."
-        )
+        say(f"The service at {address} was not ready within {READY_WITHIN_S} s; see the messages above.")

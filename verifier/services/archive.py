@@ -35,6 +35,18 @@ def history(ports: Ports, actor: Actor, gtin: str, serial: str) -> Sequence[Show
     return shown or not_found()
 
 
+def event(ports: Ports, actor: Actor, event_id: str) -> tuple[PackEvent, bytes | None] | Fault:
+    """One own attempt with the answer that was given then; authority and operator may see all."""
+    try:
+        found = ports.archive.event(UUID(event_id))
+    except ValueError:
+        found = None
+    if found is None:
+        return not_found()
+    own = actor.site.type in READS_EVERYTHING or found[0].site_gln == actor.site.gln
+    return found if own else not_found()
+
+
 def alerts(ports: Ports, actor: Actor, query: AlertQuery) -> Sequence[Alert] | Fault:
     """A page of alerts, newest first: own ones, those of own products without any site, or all."""
     site = actor.site

@@ -15,6 +15,7 @@ from verifier.domain.scan import Context, EntryMode, Scan
 from verifier.domain.verdict import AlertRef, Verdict, after, build, is_identity_miss
 from verifier.services.ports import Ports, Transaction
 
+DUPLICATE = Decision("duplicate_in_request")
 TYPING_SLIPS = 5
 """Identity misses by hand that a site may have for one GTIN on one UTC day before they raise an alert."""
 
@@ -45,7 +46,10 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A change that is asked for: which, on what, under which idempotency key and digest."""
+    """A change that is asked for: which, on what, under which idempotency key and digest.
+
+    `duplicate`: the same pack with the same operation stood in this request before.
+    """
 
     operation: Operation
     action: Action
@@ -53,22 +57,24 @@ class Order:
     key: str
     digest: bytes
     not_supplied_to_public: bool = False
+    duplicate: bool = False
 
 
-def look(ports: Ports, actor: Actor, operation: Operation, scan: Scan) -> Verdict:
+def look(ports: Ports, actor: Actor, operation: Operation, scan: Scan, *, duplicate: bool = False) -> Verdict:
     """What is this pack? Never changes it; recorded, and may raise an alert, except when only read.
 
-    Art. 11, 36(a) for verify; Art. 36(f) for read.
+    Art. 11, 36(a) for verify; Art. 36(f) for read. `duplicate`: it stood in this request before.
     """
     found = ports.reader.find(scan.code)
     profile = profile_of(found)
     attempt = attempt_of(ports, actor, Action.LOOK, scan)
-    decision = decide(profile, attempt, found)
+    decision = DUPLICATE if duplicate else decide(profile, attempt, found)
     judged = Judged(ports.new_id(), actor, operation, scan, attempt, profile, found, decision, found)
     if not decision.accepted:
         return ports.store.run(lambda tx: conclude(tx, ports, judged))
-    ports.scans.record(event_of(judged))
-    return verdict_of(judged, None)
+    verdict = verdict_of(judged, None)
+    ports.scans.record(event_of(judged), verdict)
+    return verdict
 
 
 def change(ports: Ports, actor: Actor, order: Order) -> Verdict | Replay | Fault:
@@ -91,7 +97,7 @@ def change(ports: Ports, actor: Actor, order: Order) -> Verdict | Replay | Fault
             return Fault(
                 "device_sequence_reused", "This device has used this sequence number before; count on."
             )
-        found, profile, decision = settle(tx, actor, attempt, scan)
+        found, profile, decision = settle(tx, actor, attempt, scan, duplicate=order.duplicate)
         if order.action is Action.REACTIVATE:
             fault = undo_scope(actor, found, decision)
             if fault is not None:
@@ -125,12 +131,14 @@ def verdict_of(judged: Judged, alert: AlertRef | None) -> Verdict:
     )
 
 
-def settle(tx: Transaction, actor: Actor, attempt: Attempt, scan: Scan) -> tuple[Found, Profile, Decision]:
+def settle(
+    tx: Transaction, actor: Actor, attempt: Attempt, scan: Scan, *, duplicate: bool
+) -> tuple[Found, Profile, Decision]:
     """Decide on what is stored and move the pack by compare-and-set; decide again when somebody was first."""
     while True:
         found = tx.find(scan.code)
         profile = profile_of(found)
-        decision = decide(profile, attempt, found)
+        decision = DUPLICATE if duplicate else decide(profile, attempt, found)
         if decision.target is None or found.pack is None:
             return found, profile, decision
         if undo_scope(actor, found, decision) and attempt.action is Action.REACTIVATE:

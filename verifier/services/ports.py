@@ -87,7 +87,7 @@ class Store(Protocol):
 class Scans(Protocol):
     """Where accepted, read-only scans are written down; they arrive in the archive within two seconds."""
 
-    def record(self, event: PackEvent) -> None:
+    def record(self, event: PackEvent, answer: Answer) -> None:
         """Safe from a kill -9 of any process when this returns."""
 
 
@@ -99,6 +99,9 @@ class Archive(Protocol):
 
     def events(self, gtin: str, serial: str) -> Sequence[PackEvent]:
         """All attempts on this pack, oldest first."""
+
+    def event(self, event_id: UUID) -> tuple[PackEvent, bytes | None] | None:
+        """One attempt with the answer that it got."""
 
     def alert(self, alert_id: UUID) -> Alert | None:
         """One alert."""

@@ -38,6 +38,17 @@ class Archive:
             rows = connection.execute(statement).mappings().all()
         return [PackEvent(gtin=gtin, **row) for row in rows]
 
+    def event(self, event_id: UUID) -> tuple[PackEvent, bytes | None] | None:
+        """One attempt with the answer that it got."""
+        names = list(PackEvent.__dataclass_fields__)
+        statement = select(*(events.c[name] for name in names), events.c.answer)
+        with self._engine.connect() as connection:
+            row = connection.execute(statement.where(events.c.event_id == event_id)).mappings().one_or_none()
+        if row is None:
+            return None
+        fields = {name: row[name] for name in names} | {"gtin": gtin_of(row["gtin"])}
+        return PackEvent(**fields), row["answer"].encode() if row["answer"] else None
+
     def alert(self, alert_id: UUID) -> Alert | None:
         """One alert."""
         with self._engine.connect() as connection:

@@ -28,7 +28,7 @@ READ_BYTES = 8 << 20
 
 _COLUMNS = (
     "gtin, serial, event_id, received_at, occurred_at, operation, reason, code, accepted,"
-    " state_before, state_after, site_gln, client_id, details"
+    " state_before, state_after, site_gln, client_id, details, answer"
 )
 _COPY = f"COPY events ({_COLUMNS}) FROM STDIN"
 _OFFSET = (
@@ -53,13 +53,13 @@ class Scans:
         self._spool = spool
         self._store = store
 
-    def record(self, event: PackEvent) -> None:
+    def record(self, event: PackEvent, answer: Any) -> None:
         """To the file, else to the database."""
         try:
-            self._spool.append(event)
+            self._spool.append(event, answer)
         except SpoolFull as error:
             _log.warning("scan recorded in the database: the disk did not take it (%s)", error)
-            self._store.run(lambda tx: tx.record(event, None))
+            self._store.run(lambda tx: tx.record(event, answer))
 
 
 class Spool:
@@ -76,13 +76,13 @@ class Spool:
         self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
         self._thread.start()
 
-    def append(self, event: PackEvent) -> None:
+    def append(self, event: PackEvent, answer: Any) -> None:
         """Record a scan.
 
         Raises:
             SpoolFull: the disk did not take it; record it in the database instead.
         """
-        line = _encode(_row(event)) + b"\n"
+        line = _encode((*_row(event), _encode(answer).decode())) + b"\n"
         with self._lock:
             self._file.append(line)
             if self._file.size >= ROTATE_BYTES:

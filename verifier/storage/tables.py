@@ -123,6 +123,7 @@ events = Table(
     Column("details", JSON(), nullable=False),
     Column("answer", Text(), nullable=True),
     PrimaryKeyConstraint("gtin", "serial", "event_id"),
+    Index("ix_events_event_id", "event_id"),
     # the optimistic lock's other half: a version of a pack is made once
     Index(
         "uq_events_gtin_serial_version",

@@ -178,6 +178,7 @@ def upgrade() -> None:
         sa.Column("timezone", sa.Text(), server_default="UTC", nullable=False),
         sa.PrimaryKeyConstraint("gln", name=op.f("pk_sites")),
     )
+    op.create_index("ix_events_event_id", "events", ["event_id"], unique=False)
     op.create_table(
         "spool_files",
         sa.Column("file_id", sa.Text(), nullable=False),
@@ -192,6 +193,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("spool_files")
+    op.drop_index("ix_events_event_id", table_name="events")
     op.drop_table("sites")
     op.drop_table("revoked_tokens")
     op.drop_index("ix_reference_events_gtin", table_name="reference_events")

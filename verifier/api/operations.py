@@ -1,0 +1,123 @@
+"""What may be asked about a pack: one row an operation, and the one way from a body to an answer."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from flask import Response
+
+from verifier import metrics
+from verifier.api.bodies import convert, digest
+from verifier.api.problems import Problem, of_fault
+from verifier.api.runtime import language, ports
+from verifier.api.scans import scan_of
+from verifier.api.schemas import DecommissionIn, PackIn, ReactivateIn
+from verifier.api.security import lacks_scope
+from verifier.domain import permissions
+from verifier.domain.journal import Fault, Replay
+from verifier.domain.lifecycle import Action
+from verifier.domain.lifecycle import Operation as Op
+from verifier.domain.pack import Actor, SiteType
+from verifier.domain.permissions import ACTIONS
+from verifier.domain.scan import Scan
+from verifier.domain.verdict import Verdict
+from verifier.services import packs
+
+_LOOKS = frozenset({Op.VERIFY, Op.READ, Op.RETURNS_CHECK})
+_UNDO = ("dispense", "decommission")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An operation: its route, the scopes of which one is needed, the site types, the body."""
+
+    operation: Op
+    path: str
+    scopes: tuple[str, ...]
+    types: Collection[SiteType] | None
+    body: type[PackIn]
+
+
+_RETURNS, _SUPPLY = permissions.RETURNS_CHECK, ACTIONS[Action.DISPENSE]
+# fmt: off
+VERIFY        = Row(Op.VERIFY,        "/v1/verify",        ("verify",),       None,     PackIn)
+RETURNS_CHECK = Row(Op.RETURNS_CHECK, "/v1/returns/check", ("returns",),      _RETURNS, PackIn)
+DISPENSE      = Row(Op.DISPENSE,      "/v1/dispense",      ("dispense",),     _SUPPLY,  PackIn)
+DECOMMISSION  = Row(Op.DECOMMISSION,  "/v1/decommission",  ("decommission",), None,     DecommissionIn)
+REACTIVATE    = Row(Op.REACTIVATE,    "/v1/reactivate",    _UNDO,             None,     ReactivateIn)
+# fmt: on
+OPERATIONS = {row.operation: row for row in (VERIFY, RETURNS_CHECK, DISPENSE, DECOMMISSION, REACTIVATE)}
+Seen = Callable[[Op, Scan], bool]
+"""Did this pack with this operation stand in the request before? Notes it down."""
+
+
+def run(
+    actor: Actor, row: Row, sent: Any, key: Callable[[], str], seen: Seen = lambda _operation, _scan: False
+) -> Verdict | Replay:
+    """One operation on one pack.
+
+    Args:
+        actor: who asks, with scope and site type already checked.
+        row: the operation.
+        sent: the parsed body.
+        key: gives the idempotency key, asked for after the body was found right.
+        seen: for several packs in one request.
+
+    Raises:
+        Problem: every fault of the request.
+    """
+    wanted = convert(sent, row.body)
+    action = action_of(row.operation, wanted)
+    if not permissions.may(actor.site, action):
+        detail = f"A site of type {actor.site.type} may not record a pack as {action}."
+        raise Problem("not_for_this_site", detail)
+    scan = scan_of(actor, row.operation, wanted)
+    if row.operation in _LOOKS:
+        return packs.look(ports(), actor, row.operation, scan, duplicate=seen(row.operation, scan))
+    order = packs.Order(
+        operation=row.operation,
+        action=action,
+        scan=scan,
+        key=key(),
+        digest=digest(row.path, sent),
+        not_supplied_to_public=isinstance(wanted, ReactivateIn) and wanted.not_supplied_to_public,
+        duplicate=seen(row.operation, scan),
+    )
+    outcome = packs.change(ports(), actor, order)
+    if isinstance(outcome, Fault):
+        raise lacks_scope(outcome.detail) if outcome.code == "insufficient_scope" else of_fault(outcome)
+    return outcome
+
+
+def action_of(operation: Op, wanted: PackIn) -> Action:
+    """The row of the life cycle that is asked for."""
+    if operation in _LOOKS:
+        return Action.LOOK
+    if isinstance(wanted, DecommissionIn):
+        return Action(wanted.reason.value)
+    return Action.REACTIVATE if operation is Op.REACTIVATE else Action.DISPENSE
+
+
+def count(verdict: Verdict) -> None:
+    """In the metrics."""
+    metrics.SCANS.labels(verdict.operation, verdict.code).inc()
+    if verdict.alert is not None:
+        metrics.ALERTS.labels(verdict.alert.code).inc()
+
+
+def answer(verdict: Verdict) -> Response:
+    """The verdict over HTTP."""
+    count(verdict)
+    looked = verdict.operation in _LOOKS
+    status = 200 if looked or verdict.accepted else 409
+    response = Response(msgspec.json.encode(verdict), status, content_type="application/json")
+    response.headers["Content-Language"] = language()
+    return response
+
+
+def replay(stored: Replay) -> Response:
+    """What was answered the first time, word for word."""
+    response = Response(stored.answer, 200 if stored.accepted else 409, content_type="application/json")
+    response.headers["Idempotency-Replayed"] = "true"
+    return response
