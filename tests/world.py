@@ -55,7 +55,7 @@ class Person:
     client_id: str
     client_secret: str
     http: FlaskClient
-    keys: Any = field(default_factory=lambda: (f"key-{n}" for n in itertools.count()))
+    keys: Any = field(default_factory=lambda: map("key-{}".format, itertools.count()))
     _token: str | None = None
 
     @property

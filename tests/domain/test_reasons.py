@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 from cases import attempt
 
-from verifier.domain.lifecycle import Action, Operation
+from verifier.domain.lifecycle import Action
 from verifier.domain.pack import State
 from verifier.domain.profiles import load
-from verifier.domain.reasons import LANGUAGES, REASONS, WORDS, Signal, alert_code, repeat_alert_code, words
+from verifier.domain.reasons import LANGUAGES, REASONS, alert_code, repeat_alert_code, words
 
 FMD, DSCSA = load("eu_fmd"), load("us_dscsa")
 ALREADY = ["dispensed", "exported", "sample", "free_sample", "stolen", "locked", "checked_out"]
@@ -88,44 +88,7 @@ def test_an_unknown_product_names_its_hub_code_and_raises_nothing():
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("code", TABLE)
-def test_every_code_has_words_in_every_language(language, code):
-    for operation in Operation:
-        title, advice = words(code, operation, language)
-        for sentence in (title, advice):
-            assert sentence == sentence.strip()
-            assert sentence[0].isupper()
-            assert "  " not in sentence
-        assert advice.endswith(".")
-        assert not title.endswith(".")
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_every_word_belongs_to_a_code_and_a_special_one_to_an_operation(language):
-    for key in WORDS[language]:
-        code, _, operation = key.partition(":")
-        assert code in REASONS
-        assert not operation or operation in set(Operation)
-
-
-def test_the_contract_asks_for_three_languages_english_first():
-    assert LANGUAGES == ("en", "de", "fr")
-
-
-@pytest.mark.parametrize("language", LANGUAGES[1:])
-def test_no_word_is_missing_in_translation(language):
-    assert set(WORDS[language]) == set(WORDS["en"])
-    assert not {key for key in WORDS["en"] if WORDS[language][key] == WORDS["en"][key]}
-
-
-def test_a_red_verdict_on_a_pack_says_what_not_to_do():
-    for code, reason in REASONS.items():
-        advice = words(code, "verify", "en")[1].lower()
-        if reason.signal is Signal.RED and not code.startswith(("undo_", "duplicate_", "replay_")):
-            assert "do not" in advice
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_an_accepted_operation_says_what_was_done(language):
-    titles = {words("ok", op, language)[0] for op in ("dispense", "decommission", "reactivate", "verify")}
-    assert len(titles) == 4
+def test_an_accepted_operation_says_what_was_done_and_a_refused_one_what_is_wrong(language):
+    operations = ("dispense", "decommission", "reactivate", "verify")
+    assert len({words("ok", operation, language)[0] for operation in operations}) == 4
+    assert len({words("expired", operation, language) for operation in operations}) == 1

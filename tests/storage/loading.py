@@ -14,6 +14,12 @@ from verifier.cli.load import load_file
 from verifier.domain.gs1 import check_digit
 
 HEADER = "gtin,serial,lot,expiry"
+# getrusage(2) gives KiB on Linux
+_PEAK = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
 _numbers = itertools.count(1)
 
 
@@ -58,12 +64,19 @@ class Desk:
         with self.engine.begin() as connection:
             connection.execute(text(statement), values)
 
-    def command(self, *arguments: str | Path) -> subprocess.Popen[str]:
+    def peak(self, path: Path) -> int:
+        """Peak memory of `verifier load`, in MiB; asked by a small process, whose own it includes."""
+        process = self.command(path, before=("-c", _PEAK, sys.executable))
+        out, said = process.communicate()
+        assert process.returncode == 0, said
+        return int(out.split()[-1]) // 1024
+
+    def command(self, *arguments: str | Path, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
         """`verifier load …` in a process of its own, on this database."""
         url = self.engine.url.render_as_string(hide_password=False)
         clean = {name: value for name, value in os.environ.items() if not name.startswith("VERIFIER_")}
         return subprocess.Popen(
-            [sys.executable, "-m", "verifier", "load", *map(str, arguments)],
+            [sys.executable, *before, "-m", "verifier", "load", *map(str, arguments)],
             env=clean | {"VERIFIER_HOME": str(self.folder), "VERIFIER_DATABASE_URL": url},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

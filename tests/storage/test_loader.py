@@ -1,6 +1,5 @@
 """Packs into a real database: a pack that is there is never changed, whatever a file says."""
 
-import os
 import signal
 import threading
 import time
@@ -14,6 +13,7 @@ from sqlalchemy import text
 from world import World
 
 from verifier.domain.load import LoadResult, PackRow
+from verifier.domain.ppn import ppn_to_ntin
 from verifier.storage import loader
 from verifier.storage.loader import Loader
 
@@ -28,6 +28,13 @@ def desk(engine, tmp_path):
 @pytest.fixture
 def small_chunks(monkeypatch):
     monkeypatch.setattr(loader, "CHUNK", 3)
+
+
+def ppn_of(pzn: str) -> str:
+    """The PPN of seven digits, with the check digits of PZN (modulo 11) and PPN (modulo 97)."""
+    check = sum(int(digit) * weight for weight, digit in enumerate(pzn, start=1)) % 11
+    payload = f"11{pzn}{check}"
+    return f"{payload}{sum(ord(char) * weight for weight, char in enumerate(payload, start=2)) % 97:02}"
 
 
 # What a file leaves behind.
@@ -74,7 +81,8 @@ def test_a_lot_that_was_recalled_before_its_packs_came_stays_recalled(desk):
 # What is there already.
 
 
-def test_the_same_file_twice_changes_nothing(desk, small_chunks):
+@pytest.mark.usefixtures("small_chunks")
+def test_the_same_file_twice_changes_nothing(desk):
     gtin = new_gtin()
     rows = [f"{gtin},S{number},L{number % 2},271231" for number in range(10)]
     assert desk.load(*rows) == "10/10/0/0"
@@ -99,9 +107,9 @@ def test_a_row_that_differs_from_the_stored_pack_is_rejected_and_the_pack_unchan
     before = desk.stored("packs", gtin)
     assert desk.load(f"{gtin},{differing}", f"{gtin},S2,L,271231,", header=f"{HEADER},sscc") == "2/1/0/1"
     assert desk.stored("packs", gtin)[0] == before[0]
-    assert desk.rejected == [
-        f'2,"a pack with this serial exists with another lot, expiry or SSCC; it was not changed",{gtin},{differing}'
-    ]
+    (line,) = desk.rejected
+    assert line.startswith('2,"a pack with this serial exists with another lot, expiry or SSCC')
+    assert line.endswith(f",{gtin},{differing}")
 
 
 def test_a_row_without_an_sscc_is_no_contradiction_to_a_pack_that_has_one(desk):
@@ -142,10 +150,10 @@ def test_rejected_rows_stand_in_the_order_of_the_file_with_their_cells(desk):
 
 
 def test_a_row_by_ppn_belongs_to_the_product_that_has_it(desk):
-    gtin = new_gtin()
-    desk.load(f"{gtin},S1,L,271231,110375286414", header=f"{HEADER},ppn")
-    assert desk.load("110375286414,S2,L,271231", header="ppn,serial,lot,expiry") == "1/1/0/0"
-    ntin = "04150037528644"
+    gtin, ppn = new_gtin(), ppn_of("0375286")
+    ntin = ppn_to_ntin(ppn)
+    desk.load(f"{gtin},S1,L,271231,{ppn}", header=f"{HEADER},ppn")
+    assert desk.load(f"{ppn},S2,L,271231", header="ppn,serial,lot,expiry") == "1/1/0/0"
     assert desk.load(f"{ntin},S3,L,271231") == "1/1/0/0"
     assert [pack[0] for pack in desk.packs(gtin)] == ["S1", "S2", "S3"]
     assert desk.packs(ntin) == []
@@ -163,14 +171,14 @@ def test_a_row_by_ppn_of_a_new_product_makes_it_under_its_ntin(desk):
 
 
 def test_a_ppn_that_belongs_to_a_product_with_another_gtin_is_rejected_for_new_and_known_products(desk):
-    ppn = "110800000165"
+    ppn, another = ppn_of("0800000"), ppn_of("0200000")
     owner, stranger, known = new_gtin(), new_gtin(), new_gtin()
     desk.load(f"{owner},S1,L,271231,{ppn}", header=f"{HEADER},ppn")
     desk.load(f"{known},S1,L,271231")
     for gtin in (stranger, known):
         assert desk.load(f"{gtin},S2,L,271231,{ppn}", header=f"{HEADER},ppn") == "1/0/0/1"
         assert f"the ppn belongs to the product with the GTIN {owner}" in desk.rejected[0]
-    assert desk.load(f"{owner},S2,L,271231,110200000228", header=f"{HEADER},ppn") == "1/0/0/1"
+    assert desk.load(f"{owner},S2,L,271231,{another}", header=f"{HEADER},ppn") == "1/0/0/1"
     assert "the product with this gtin has another ppn" in desk.rejected[0]
     assert len(desk.packs(owner)) == len(desk.packs(known)) == 1
 
@@ -224,20 +232,20 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.usefixtures("small_chunks")
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ROWS, ROWS)
-def test_whatever_the_files_say_the_first_row_of_a_pack_is_the_pack(desk, small_chunks, first, second):
+def test_whatever_the_files_say_the_first_row_of_a_pack_is_the_pack(desk, first, second):
     gtins = (new_gtin(), new_gtin())
     stored: dict[tuple[int, int], tuple[int, int]] = {}
     for rows in (first, second):
-        wanted = [0, 0, 0]
+        wanted = {"loaded": 0, "skipped": 0, "rejected": 0}
         for gtin, serial, lot, day in rows:
-            known = stored.setdefault((gtin, serial), (lot, day))
-            new = known == (lot, day)
-            wanted[(0 if (gtin, serial) not in stored else 1) if new else 2] += 1
+            known = stored.get((gtin, serial))
+            stored.setdefault((gtin, serial), (lot, day))
+            wanted["loaded" if known is None else "skipped" if known == (lot, day) else "rejected"] += 1
         lines = [f"{gtins[g]},S{s},L{lot},2027-12-0{day + 1}" for g, s, lot, day in rows]
-        loaded, skipped, rejected = map(int, desk.load(*lines).split("/")[1:])
-        assert (loaded + skipped, rejected) == (wanted[0] + wanted[1], wanted[2])
+        assert desk.load(*lines) == "/".join(map(str, (len(rows), *wanted.values())))
     for number, gtin in enumerate(gtins):
         expected = [
             (f"S{s}", f"L{lot}", 20271201 + day)
@@ -305,21 +313,10 @@ def test_a_load_that_breaks_off_leaves_whole_chunks_and_goes_on_when_it_is_start
     assert stored() == count
 
 
-def peak(desk, path) -> int:
-    """Peak memory of `verifier load`, in MiB (getrusage(2): KiB on Linux)."""
-    process = desk.command(path)
-    process.stdout.close()
-    process.stderr.close()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    return usage.ru_maxrss // 1024
-
-
 def test_the_memory_of_a_load_does_not_grow_with_the_file(desk):
     gtin = new_gtin()
-    one_chunk = peak(desk, desk.file(*many(loader.CHUNK, gtin), name="small.csv"))
-    fifteen = peak(desk, desk.file(*many(15 * loader.CHUNK, gtin), name="large.csv"))
+    one_chunk = desk.peak(desk.file(*many(loader.CHUNK, gtin), name="small.csv"))
+    fifteen = desk.peak(desk.file(*many(15 * loader.CHUNK, gtin), name="large.csv"))
     assert fifteen < one_chunk + 24
     assert len(desk.packs(gtin)) == 15 * loader.CHUNK
 
@@ -328,10 +325,8 @@ def test_products_with_a_name_of_their_own_in_each_row_do_not_fill_the_memory(de
     monkeypatch.setattr(loader, "REMEMBERED", 2)
     gtins = [new_gtin() for _ in range(4)]
     rows = [f"{gtin},S{number},L,271231,Name {number}" for number, gtin in every(range(3), gtins)]
-    assert desk.load(*rows, header=f"{HEADER},name") == "12/12/0/0".replace(
-        "12/12", f"{len(rows)}/{len(rows)}"
-    )
-    assert [desk.stored("products", gtin, "name") for gtin in gtins] == [[("Name 0",)]] * 4
+    assert desk.load(*rows, header=f"{HEADER},name") == "12/12/0/0"
+    assert [desk.stored("products", gtin, "name, gtin")[0][0] for gtin in gtins] == ["Name 0"] * 4
 
 
 # Seen by the service at once.

@@ -61,7 +61,7 @@ def authenticate() -> Actor:
 def issuer() -> str:
     """Our own issuer identifier, as this request reached us."""
     authority = current_app.extensions["verifier"].authority
-    return authority.issuer_at(request.url_root)  # type: ignore[no-any-return]
+    return authority.issuer or authority.issuer_at(request.url_root)  # type: ignore[no-any-return]
 
 
 def lacks_scope(scope: str) -> Problem:
