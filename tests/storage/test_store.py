@@ -225,9 +225,9 @@ def test_a_connection_that_is_lost_before_the_commit_is_no_reason_to_fail(proces
     assert process.find(pack) == (State.DISPENSED, 1)
 
 
-@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("fate", ["kept", "undone"])
 def test_a_connection_that_is_lost_at_the_commit_is_asked_about_by_the_key(
-    process: Process, monkeypatch: pytest.MonkeyPatch, kept: bool
+    process: Process, monkeypatch: pytest.MonkeyPatch, fate: str
 ):
     pack, key = new_pack(process), new_key()
     settled: list[tuple[Any, ...]] = []
@@ -241,7 +241,7 @@ def test_a_connection_that_is_lost_at_the_commit_is_asked_about_by_the_key(
             commit(connection)
             return
         lost.append(None)
-        if kept:
+        if fate == "kept":
             commit(connection)
         connection.close()
         raise psycopg.OperationalError("the connection was lost")
@@ -250,7 +250,7 @@ def test_a_connection_that_is_lost_at_the_commit_is_asked_about_by_the_key(
         monkeypatch.setattr(psycopg.Connection, "commit", losing)
         return process.dispense(pack, key)
 
-    assert dispense() == ("replay" if kept else "ok")
+    assert dispense() == ("replay" if fate == "kept" else "ok")
     assert settled == [(pack.gtin, pack.serial, 1)], "before it is acknowledged, either way"
     assert process.find(pack) == (State.DISPENSED, 1)
     assert scalar(process, "SELECT count(*) FROM events WHERE accepted") == 1
