@@ -1,13 +1,19 @@
 """Settings from the environment: one frozen object, loud on bad values, checked in combination."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
+
+from verifier.domain.gs1 import gtin_fault
 
 PREFIX = "VERIFIER_"
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+_DATABASE = re.compile(r"postgresql(\+psycopg)?://")
+_PASSWORD = re.compile(r"(?i)([?&][a-z]*password=)[^&]*")
+_GLN_DIGITS = 13
 
 
 class BadSettings(Exception):
@@ -116,20 +122,24 @@ def _check(settings: Settings) -> None:
         raise BadSettings(
             "E002", f"VERIFIER_LOG_LEVEL is debug, info, warning or error, not {settings.log_level!r}."
         )
-    if settings.database_url is not None and not settings.database_url.startswith("postgresql"):
+    if settings.database_url is not None and not _DATABASE.match(settings.database_url):
         raise BadSettings(
             "E002", "VERIFIER_DATABASE_URL must begin with postgresql://; PostgreSQL is the database."
         )
-    if settings.redis_url is not None and urlsplit(settings.redis_url).scheme not in (
+    if settings.redis_url is not None and _split(settings.redis_url).scheme not in (
         "redis",
         "rediss",
         "unix",
     ):
         raise BadSettings("E002", "VERIFIER_REDIS_URL must begin with redis://, rediss:// or unix://.")
-    if settings.issuer is not None and urlsplit(settings.issuer).scheme not in ("http", "https"):
-        raise BadSettings("E002", "VERIFIER_ISSUER must be an http or https address.")
-    if settings.responder_gln is not None and not settings.responder_gln.isdecimal():
-        raise BadSettings("E002", "VERIFIER_RESPONDER_GLN must be a GLN of 13 digits.")
+    if settings.issuer is not None and not _is_issuer(_split(settings.issuer)):
+        raise BadSettings(
+            "E002", "VERIFIER_ISSUER must be an http or https address without query or fragment."
+        )
+    if settings.responder_gln is not None and gtin_fault(settings.responder_gln, lengths=(_GLN_DIGITS,)):
+        raise BadSettings(
+            "E002", "VERIFIER_RESPONDER_GLN must be a GLN of 13 digits, the last a check digit."
+        )
     if settings.redis_url is not None and settings.cache_mode == "off":
         raise BadSettings(
             "E003", "VERIFIER_REDIS_URL is set, but VERIFIER_CACHE_MODE=off: unset one of them."
@@ -152,8 +162,24 @@ def _read(kind: Any, value: str, name: str) -> Any:
         raise BadSettings("E002", f"{PREFIX}{name.upper()} is 1 or 0, not {value!r}.") from None
 
 
-def _mask(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.password is None:
-        return value
-    return value.replace(f":{parts.password}@", ":***@")
+def _split(url: str) -> SplitResult:
+    """The parts of a URL, all empty when it is none."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
+
+
+def _is_issuer(url: SplitResult) -> bool:
+    """RFC 8414, section 2; http is allowed for a service on the loopback or behind a proxy."""
+    return url.scheme in ("http", "https") and bool(url.hostname) and not url.query and not url.fragment
+
+
+def _mask(url: str) -> str:
+    """Without the password, which may stand before the host or in a parameter (libpq, redis-py)."""
+    parts = _split(url)
+    if not parts.scheme:
+        return "***"
+    if parts.password:
+        url = url.replace(f":{parts.password}@", ":***@", 1)
+    return _PASSWORD.sub(r"\1***", url)

@@ -190,14 +190,14 @@ def test_two_transactions_in_each_others_way_both_come_through(process: Process)
     gates = [Gate(), Gate()]
 
     def moving(order: list[PackCode], gate: Gate) -> Any:
-        def work(tx: Transaction) -> list[bool]:
-            moved = []
+        def work(tx: Transaction) -> None:
             for pack in order:
-                found = tx.find(pack).pack
-                assert found is not None
-                moved.append(tx.move(found, State.LOCKED, "4012345000016", NOW))
+                while True:
+                    found = tx.find(pack).pack
+                    assert found is not None
+                    if tx.move(found, State.LOCKED, "4012345000016", NOW):
+                        break
                 gate.stop_here()
-            return moved
 
         return work
 
@@ -209,7 +209,8 @@ def test_two_transactions_in_each_others_way_both_come_through(process: Process)
         gate.wait()
     for gate in gates:
         gate.open()
-    assert [each.result() for each in doing] == [[True, True]] * 2
+    for each in doing:
+        each.result()
     assert [process.find(pack)[1] for pack in packs] == [2, 2]
 
 

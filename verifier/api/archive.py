@@ -18,6 +18,7 @@ from verifier.api.openapi import answers, faults, query
 from verifier.api.problems import of_fault
 from verifier.api.runtime import ports
 from verifier.api.security import open_route, secured
+from verifier.domain.gs1 import GTIN_LENGTH, is_digits
 from verifier.domain.journal import Alert, AlertQuery, Fault
 from verifier.domain.pack import Actor
 from verifier.domain.reasons import LANGUAGES, REASONS, words
@@ -96,7 +97,10 @@ def events(actor: Actor) -> Response:
     for name in ("gtin", "serial"):
         if name not in asked:
             raise invalid(name, "This parameter is missing.")
-    shown = archive.history(ports(), actor, identify(asked["gtin"]).gtin, asked["serial"])
+    gtin = asked["gtin"]
+    if not (len(gtin) == GTIN_LENGTH and is_digits(gtin)):
+        gtin = identify(gtin).gtin  # 14 digits are taken as they are: a wrong check digit is recorded too
+    shown = archive.history(ports(), actor, gtin, asked["serial"])
     if isinstance(shown, Fault):
         raise of_fault(shown)
     return encoded(Events([event_out(item) for item in shown]))
