@@ -1,6 +1,7 @@
 # syntax=docker/dockerfile:1
 # Build: docker build -t pack-verifier .
-# Run:   docker run -e VERIFIER_DATABASE_URL=… -e VERIFIER_REDIS_URL=… -e VERIFIER_ISSUER=https://… -p 8080:8080 pack-verifier
+# Run:   deploy/compose.yaml, or
+#        docker run -e VERIFIER_DATABASE_URL=… -e VERIFIER_REDIS_URL=… -e VERIFIER_ISSUER=https://… -p 8080:8080 pack-verifier
 
 FROM python:3.12-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
@@ -12,12 +13,15 @@ RUN pip install --require-hashes --requirement requirements.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY verifier ./verifier
 COPY scanner_client ./scanner_client
+# away with what only builds; setuptools stays, a wheel asks for it
 RUN pip install --no-deps --no-build-isolation . \
- && pip uninstall --yes hatchling editables pathspec pluggy trove-classifiers tomlkit setuptools
+ && pip uninstall --yes hatchling editables pathspec pluggy trove-classifiers tomlkit \
+ && pip check
 
 FROM python:3.12-slim
-RUN useradd --system --uid 10001 --home-dir /var/lib/verifier --create-home --shell /usr/sbin/nologin verifier \
- && chmod 700 /var/lib/verifier
+RUN groupadd --gid 10001 verifier \
+ && useradd --uid 10001 --gid 10001 --home-dir /var/lib/verifier --no-create-home --shell /usr/sbin/nologin verifier \
+ && install --directory --owner verifier --group verifier --mode 700 /var/lib/verifier
 COPY --from=build /opt/verifier /opt/verifier
 ENV PATH=/opt/verifier/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -4,10 +4,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 RUN    := $(VENV)/.run-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+# the suite waits for servers more than it computes: more processes than cores
+JOBS   ?= 3
 DEV    := $(subst .run-,.dev-,$(RUN))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test serve lint types spec lock clean
+.PHONY: help demo test bench serve lint types spec lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | while IFS='|' read -r t d; do printf '  make %-8s %s\n' "$$t" "$$d"; done
@@ -31,7 +33,10 @@ serve: $(RUN) ## the service on http://127.0.0.1:8080 until Ctrl-C
 	@$(BIN)/verifier serve
 
 test: $(DEV) ## the whole suite; starts every server it needs
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+bench: $(RUN) ## the benchmark; ARGS="--packs 100000 --seconds 2" for a short one, ARGS=--json
+	@cd tests && ../$(BIN)/python -m bench $(ARGS)
 
 lint: $(DEV) ## style
 	@$(BIN)/ruff check .

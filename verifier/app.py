@@ -1,11 +1,13 @@
 """Settings → adapters → ports → blueprints: the one place where the service is put together."""
 
+import platform
 import re
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,7 +19,7 @@ from verifier import __version__, metrics
 from verifier.api import archive, bulk, commands, openapi, packs, problems, system
 from verifier.oauth.authority import Authority
 from verifier.oauth.issuers import load_issuers
-from verifier.oauth.keys import SigningKey
+from verifier.oauth.key_file import KeyFile
 from verifier.oauth.protector import Protector
 from verifier.oauth.server import blueprint as oauth_blueprint
 from verifier.services.ports import Ports
@@ -26,6 +28,8 @@ from verifier.storage.access import Access
 from verifier.storage.archive import Archive
 from verifier.storage.control import Control
 from verifier.storage.database import connect
+from verifier.storage.deadline import Deadline
+from verifier.storage.errors import count_errors
 from verifier.storage.redis_link import NoRedis, RedisLink
 from verifier.storage.spool import Scans, Spool
 from verifier.storage.status_cache import StatusCache
@@ -38,7 +42,7 @@ _log = structlog.get_logger("verifier.request")
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What runs behind the application; `close` ends its threads and connections."""
+    """What runs behind the application. `sample` sets its gauges; `close` ends threads and connections."""
 
     settings: Settings
     ports: Ports
@@ -47,6 +51,7 @@ class Service:
     control: Control
     engine: Engine
     spool: Spool
+    sample: Callable[[], None]
     closers: tuple[Callable[[], None], ...]
 
     def close(self) -> None:
@@ -67,17 +72,21 @@ def build(settings: Settings, *, threads: int = 8, clock: Callable[[], datetime]
         raise ValueError("a database URL is needed; the embedded servers give one")
     engine = connect(settings.database_url, pool=threads + 2)
     watch_engine = connect(settings.database_url, pool=threads + 1)
+    deadline = Deadline(engine, watch_engine)
+    for each in (engine, watch_engine):
+        count_errors(each, lambda kind: metrics.DATABASE_ERRORS.labels(kind).inc())
     control = Control(watch_engine)
     link = _link(settings, threads)
     cache = StatusCache(engine, control, link, count=lambda outcome: metrics.LOOKUPS.labels(outcome).inc())
     control.start(cache.upkeep)
     access = Access(engine)
-    authority = Authority(
-        access, SigningKey.load_or_create(settings.signing_key), settings.issuer, settings.audience
-    )
+    authority = Authority(access, KeyFile(settings.signing_key), settings.issuer, settings.audience)
     foreign = load_issuers(settings.oauth_issuers_file) if settings.oauth_issuers_file else ()
     store = Store(engine, cache)
     spool = Spool(engine, settings.home / "spool")
+    sample = partial(_sample, control, link, engine, spool)
+    sampler = metrics.Sampler(sample)
+    metrics.BUILD.labels(__version__, platform.python_version()).set(1)
     return Service(
         settings=settings,
         ports=Ports(
@@ -94,7 +103,16 @@ def build(settings: Settings, *, threads: int = 8, clock: Callable[[], datetime]
         control=control,
         engine=engine,
         spool=spool,
-        closers=(spool.close, control.stop, link.close, engine.dispose, watch_engine.dispose),
+        sample=sample,
+        closers=(
+            sampler.stop,
+            spool.close,
+            control.stop,
+            deadline.stop,
+            link.close,
+            engine.dispose,
+            watch_engine.dispose,
+        ),
     )
 
 
@@ -134,6 +152,15 @@ def _link(settings: Settings, threads: int) -> RedisLink | NoRedis:
     if settings.cache_mode == "off" or settings.redis_url is None:
         return NoRedis()
     return RedisLink(settings.redis_url, connections=threads + 2)
+
+
+def _sample(control: Control, link: RedisLink | NoRedis, engine: Engine, spool: Spool) -> None:
+    """The gauges of this process as things stand now."""
+    state = control.current()
+    metrics.SWITCH_ON.set(state is not None and state.cache_on)
+    metrics.BREAKER_OPEN.set(isinstance(link, RedisLink) and link.broken)
+    metrics.POOL_IN_USE.set(engine.pool.checkedout())  # type: ignore[attr-defined]
+    metrics.SPOOL_WAITING.set(spool.waiting)
 
 
 def _now() -> datetime:

@@ -3,7 +3,8 @@
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from traceback import extract_tb
 from typing import Any
 
 import structlog
@@ -31,7 +32,7 @@ def configure(level: str) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
+                _place,
                 structlog.processors.JSONRenderer(),
             ],
         )
@@ -40,6 +41,23 @@ def configure(level: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     logging.getLogger("alembic").setLevel("WARNING")
+
+
+def _place(_logger: Any, _method: str, record: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Of an exception its type and its place; a message may quote what somebody sent."""
+    given = record.pop("exc_info", None)
+    if given:
+        error = given[1] if isinstance(given, tuple) else given if given is not True else sys.exc_info()[1]
+        record["exception"] = list(_trace(error))
+    return record
+
+
+def _trace(error: BaseException | None) -> Iterator[str]:
+    while error is not None:
+        yield f"{type(error).__module__}.{type(error).__qualname__}"
+        for frame in extract_tb(error.__traceback__):
+            yield f"  {frame.filename}:{frame.lineno} {frame.name}"
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def _scrub(_logger: Any, _method: str, record: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -64,8 +64,8 @@ class Recorded:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def record(self, event: PackEvent) -> None:
-        self._store.run(lambda tx: tx.record(event, None))
+    def record(self, event: PackEvent, answer: Any) -> None:
+        self._store.run(lambda tx: tx.record(event, answer))
 
 
 class Process:

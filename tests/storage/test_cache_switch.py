@@ -75,6 +75,19 @@ def test_a_switch_that_goes_on_while_a_writer_that_saw_it_off_has_not_committed(
     assert reader.find(pack) == NEW
 
 
+def test_an_admission_waits_until_no_permission_from_before_is_left(
+    processes: Processes, three: list[Process]
+):
+    writer, other, _ = three
+    writer.control.turn_off(writer.control.refresh().epoch)
+    for _ in range(2):
+        other.tick()
+        assert not other.control.refresh().cache_on
+        processes.sleep(PERMISSION_S / 2)
+    other.tick()
+    assert other.control.refresh().cache_on
+
+
 def test_of_two_that_admit_at_once_one_is_too_late(three: list[Process]):
     writer, one, two = three
     writer.control.turn_off(writer.control.refresh().epoch)
@@ -147,7 +160,9 @@ def test_off_counts_from_when_it_was_seen_and_for_this_turn_only(processes: Proc
     again = control.refresh()
     assert again.epoch == seen.epoch + 2
     assert control.until_off_counts(again) > 0
-    assert control.until_off_counts(seen) > 0, "a reading of another turn says nothing about this one"
+    processes.sleep(PERMISSION_S)
+    assert control.until_off_counts(again) == 0
+    assert control.until_off_counts(seen) > 0, "what was seen of one turn says nothing about another"
 
 
 def test_the_row_is_turned_off_by_whoever_saw_this_turn_only(three: list[Process]):

@@ -100,6 +100,9 @@ def test_every_process_knows_of_a_command_when_it_is_acknowledged(
             process.warm(pack)
         made[0].command(name, pack)
         assert [process.verify(pack) for process in made] == [code] * 3
+        for process in made:  # and with a new permission, from the cache again
+            process.control.refresh()
+            assert [process.verify(pack) for _ in range(3)] == [code] * 3
 
 
 def test_without_a_permission_the_database_is_asked_and_nothing_is_left_in_the_cache(processes: Processes):

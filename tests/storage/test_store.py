@@ -257,6 +257,15 @@ def test_a_connection_that_is_lost_at_the_commit_is_asked_about_by_the_key(
     assert scalar(process, "SELECT count(*) FROM events WHERE accepted") == 1
 
 
+def test_a_read_goes_on_when_the_server_that_the_pool_knew_is_gone(process: Process):
+    pack = new_pack(process)
+    assert process.find(pack) == (State.ACTIVE, 0)
+    process.control.refresh()
+    terminate_others(process)
+    assert process.find(pack) == (State.ACTIVE, 0)
+    process.control.refresh()
+
+
 def test_an_event_that_was_kept_by_a_lost_commit_is_not_written_twice(process: Process):
     pack = new_pack(process)
     assert process.dispense(pack) == "ok"

@@ -3,7 +3,6 @@
 from typing import Any
 
 import msgspec
-import structlog
 from flask import Response
 from flask_smorest import Blueprint
 from sqlalchemy.exc import SQLAlchemyError
@@ -12,16 +11,16 @@ from verifier.api import operations, schemas
 from verifier.api.bodies import invalid, is_key, json_body
 from verifier.api.openapi import answers, body, faults
 from verifier.api.operations import OPERATIONS
-from verifier.api.problems import Problem, database_problem
+from verifier.api.problems import Problem, database_problem, internal_problem
 from verifier.api.security import lacks_scope, secured
 from verifier.domain.journal import Replay
 from verifier.domain.lifecycle import Operation
 from verifier.domain.pack import Actor
-from verifier.domain.scan import Scan
 
 blueprint = Blueprint("bulk", __name__, url_prefix="/v1", description="Many packs, an answer each.")
 MOST = 1000
-_log = structlog.get_logger(__name__)
+PATIENCE = 3
+"""When the database did not answer so many items, none with success between, it is not asked for the rest."""
 
 
 @blueprint.post("/bulk")
@@ -31,25 +30,34 @@ _log = structlog.get_logger(__name__)
 @secured(*dict.fromkeys(scope for row in OPERATIONS.values() for scope in row.scopes))
 def bulk(actor: Actor) -> Response:
     """Up to 1,000 packs, each with its own operation and idempotency key."""
-    items = items_of(json_body())
-    seen = Once()
-    results = [item(actor, sent, seen) for sent in items]
+    batch = Batch(actor)
+    results = [batch.answer(sent) for sent in items_of(json_body())]
     return Response(msgspec.json.encode({"results": results}), content_type="application/json")
 
 
-class Once:
-    """Which packs were met with which operation in this request."""
+class Batch:
+    """What the items of one request share: the packs met, the failures since the last success."""
 
-    def __init__(self) -> None:
-        self._met: set[tuple[Operation, str, str]] = set()
+    def __init__(self, actor: Actor) -> None:
+        self._actor = actor
+        self._met: operations.Met = set()
+        self._failures: list[Problem] = []
 
-    def __call__(self, operation: Operation, scan: Scan) -> bool:
-        """True from the second time on."""
-        pack = (operation, scan.code.gtin, scan.code.serial)
-        if pack in self._met:
-            return True
-        self._met.add(pack)
-        return False
+    def answer(self, sent: Any) -> msgspec.Raw | dict[str, Any]:
+        """The verdict of one item, or its problem."""
+        if len(self._failures) >= PATIENCE:
+            return self._failures[-1].body
+        try:
+            outcome = verdict(self._actor, sent, self._met)
+        except Problem as problem:
+            return problem.body
+        except SQLAlchemyError as error:
+            self._failures.append(database_problem(error))
+            return self._failures[-1].body
+        except Exception as error:  # noqa: BLE001 - the others' answers must not be lost with this one
+            return internal_problem(error).body
+        self._failures.clear()
+        return outcome
 
 
 def items_of(sent: Any) -> list[Any]:
@@ -65,17 +73,7 @@ def items_of(sent: Any) -> list[Any]:
     return items
 
 
-def item(actor: Actor, sent: Any, seen: operations.Seen) -> msgspec.Raw | dict[str, Any]:
-    """The verdict of one item, or its problem."""
-    try:
-        return verdict(actor, sent, seen)
-    except Problem as problem:
-        return problem.body
-    except SQLAlchemyError as error:
-        return database_problem(error).body
-
-
-def verdict(actor: Actor, sent: Any, seen: operations.Seen) -> msgspec.Raw:
+def verdict(actor: Actor, sent: Any, met: operations.Met) -> msgspec.Raw:
     """One item as a request of its own: the same checks in the same order, the same digest of the key."""
     if not isinstance(sent, dict):
         raise invalid("", "Expected `object`")
@@ -93,7 +91,7 @@ def verdict(actor: Actor, sent: Any, seen: operations.Seen) -> msgspec.Raw:
             raise Problem("idempotency_key_required", detail)
         return key
 
-    outcome = operations.run(actor, row, fields, needed_key, seen)
+    outcome = operations.run(actor, row, fields, needed_key, met)
     if isinstance(outcome, Replay):
         return msgspec.Raw(outcome.answer[:-1] + b',"replayed":true}')
     operations.count(outcome)

@@ -1,11 +1,12 @@
 """What may be asked about a pack: one row an operation, and the one way from a body to an answer."""
 
+import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from flask import Response
+from flask import Response, g
 
 from verifier import metrics
 from verifier.api.bodies import convert, digest
@@ -20,7 +21,6 @@ from verifier.domain.lifecycle import Action
 from verifier.domain.lifecycle import Operation as Op
 from verifier.domain.pack import Actor, SiteType
 from verifier.domain.permissions import ACTIONS
-from verifier.domain.scan import Scan
 from verifier.domain.verdict import Verdict
 from verifier.services import packs
 
@@ -48,12 +48,12 @@ DECOMMISSION  = Row(Op.DECOMMISSION,  "/v1/decommission",  ("decommission",), No
 REACTIVATE    = Row(Op.REACTIVATE,    "/v1/reactivate",    _UNDO,             None,     ReactivateIn)
 # fmt: on
 OPERATIONS = {row.operation: row for row in (VERIFY, RETURNS_CHECK, DISPENSE, DECOMMISSION, REACTIVATE)}
-Seen = Callable[[Op, Scan], bool]
-"""Did this pack with this operation stand in the request before? Notes it down."""
+Met = set[tuple[Op, str, str]]
+"""Operation, GTIN and serial of what was answered before in a request for several packs."""
 
 
 def run(
-    actor: Actor, row: Row, sent: Any, key: Callable[[], str], seen: Seen = lambda _operation, _scan: False
+    actor: Actor, row: Row, sent: Any, key: Callable[[], str], met: Met | None = None
 ) -> Verdict | Replay:
     """One operation on one pack.
 
@@ -62,7 +62,7 @@ def run(
         row: the operation.
         sent: the parsed body.
         key: gives the idempotency key, asked for after the body was found right.
-        seen: for several packs in one request.
+        met: for several packs in one request; this one is noted down unless it is a fault.
 
     Raises:
         Problem: every fault of the request.
@@ -73,20 +73,26 @@ def run(
         detail = f"A site of type {actor.site.type} may not record a pack as {action}."
         raise Problem("not_for_this_site", detail)
     scan = scan_of(actor, row.operation, wanted)
+    pack = None if met is None else (row.operation, packs.standing_gtin(ports(), scan.code), scan.code.serial)
+    duplicate = met is not None and pack in met
+    outcome: Verdict | Replay | Fault
     if row.operation in _LOOKS:
-        return packs.look(ports(), actor, row.operation, scan, duplicate=seen(row.operation, scan))
-    order = packs.Order(
-        operation=row.operation,
-        action=action,
-        scan=scan,
-        key=key(),
-        digest=digest(row.path, sent),
-        not_supplied_to_public=isinstance(wanted, ReactivateIn) and wanted.not_supplied_to_public,
-        duplicate=seen(row.operation, scan),
-    )
-    outcome = packs.change(ports(), actor, order)
+        outcome = packs.look(ports(), actor, row.operation, scan, duplicate=duplicate)
+    else:
+        order = packs.Order(
+            operation=row.operation,
+            action=action,
+            scan=scan,
+            key=key(),
+            digest=digest(row.path, sent),
+            not_supplied_to_public=isinstance(wanted, ReactivateIn) and wanted.not_supplied_to_public,
+            duplicate=duplicate,
+        )
+        outcome = packs.change(ports(), actor, order)
     if isinstance(outcome, Fault):
         raise lacks_scope(outcome.detail) if outcome.code == "insufficient_scope" else of_fault(outcome)
+    if met is not None and pack is not None:
+        met.add(pack)
     return outcome
 
 
@@ -109,6 +115,7 @@ def count(verdict: Verdict) -> None:
 def answer(verdict: Verdict) -> Response:
     """The verdict over HTTP."""
     count(verdict)
+    metrics.SCAN_LATENCY.labels(verdict.operation, verdict.signal).observe(time.perf_counter() - g.started)
     looked = verdict.operation in _LOOKS
     status = 200 if looked or verdict.accepted else 409
     response = Response(msgspec.json.encode(verdict), status, content_type="application/json")

@@ -7,8 +7,10 @@ import msgspec
 import structlog
 from flask import Flask, Response
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoFreeConnection
 from werkzeug.exceptions import HTTPException
 
+from verifier import metrics
 from verifier.domain.journal import Fault
 
 _log = structlog.get_logger(__name__)
@@ -125,6 +127,8 @@ def _database(error: Exception) -> Response:
 
 def database_problem(error: Exception) -> Problem:
     """503: the outcome of a change is not known here, and is found out by its key."""
+    if isinstance(error, NoFreeConnection):  # no error of the database, so nobody else has counted it
+        metrics.DATABASE_ERRORS.labels("no_free_connection").inc()
     _log.error("database_unavailable", error=type(error).__name__, sqlstate=_sqlstate(error))
     detail = "The change may or may not have been made: repeat the request with the same Idempotency-Key."
     return Problem("database_unavailable", detail)
@@ -135,6 +139,11 @@ def _sqlstate(error: Exception) -> str | None:
 
 
 def _ours(error: Exception) -> Response:
+    return internal_problem(error).response()
+
+
+def internal_problem(error: Exception) -> Problem:
+    """500: what went wrong is in the log, never in the answer."""
     _log.exception("internal_error", error=type(error).__name__)
     detail = "Repeat the request with the same Idempotency-Key, or tell the operator the request id."
-    return Problem("internal_error", detail).response()
+    return Problem("internal_error", detail)

@@ -53,6 +53,7 @@ def readyz() -> Response | tuple[dict[str, Any], int]:
 def metrics_page() -> Response:
     """Prometheus."""
     check_open()
+    current_app.extensions["verifier"].sample()
     return Response(metrics.page(), content_type="text/plain; version=0.0.4; charset=utf-8")
 
 

@@ -60,6 +60,8 @@ def add_client(
 ) -> None:
     """Add a client; its secret is shown once, and stored as a hash."""
     scopes = frozenset(scope.replace(",", " ").split())
+    if not scopes:
+        raise click.BadParameter("name at least one scope", param_hint="--scope")
     if wrong := unknown(scopes):
         raise click.BadParameter(f"no such scope: {', '.join(wrong)}", param_hint="--scope")
     if (issuer is None) != (subject is None):
@@ -89,7 +91,7 @@ def revoke_client(client_id: str) -> None:
     """Revoke a client; its tokens stop working within two seconds."""
     with database() as engine:
         if not Access(engine).revoke_client(client_id, datetime.now(UTC)):
-            raise click.UsageError("no client has this id, or it was revoked before")
+            raise click.UsageError("no client has this id")
     click.echo(json.dumps({"client_id": client_id, "revoked": True}))
 
 

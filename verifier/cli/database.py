@@ -10,7 +10,7 @@ from verifier.storage.migrate import migrate as to_head
 @click.command()
 def migrate() -> None:
     """Bring the database to the newest schema."""
-    with running() as settings:
+    with running(cache=False) as settings:
         engine = connect(str(settings.database_url), pool=1)
         try:
             to_head(engine)

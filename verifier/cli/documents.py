@@ -3,11 +3,25 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
-from verifier.formats import markdown
+from verifier.formats import markdown, postman
 from verifier.settings import from_env
+
+# what the requests of the Postman collection are filled with: the pack of docs/quickstart.md
+SAMPLE = {
+    "gtin": "05012345678900",
+    "serial": "S1",
+    "lot": "ABC123",
+    "expiry": "301231",
+    "operation": "decommission",
+    "reason": "locked",
+    "name": "Painaway",
+    "event_id": "",
+    "alert_id": "",
+}
 
 
 @click.command()
@@ -27,11 +41,13 @@ def openapi() -> None:
 def spec(folder: Path) -> None:
     """Write what the service says and does into FOLDER (default api_spec).
 
-    openapi.json, the OpenAPI document; reasons.md, every code of a verdict; profiles.md, every regulation.
+    openapi.json, the OpenAPI document; postman_collection.json, its requests for Postman; reasons.md, every
+    code of a verdict; profiles.md, every regulation.
     """
     folder.mkdir(parents=True, exist_ok=True)
     documents = {
         "openapi.json": openapi_text(),
+        "postman_collection.json": postman_text(),
         "reasons.md": markdown.reasons(),
         "profiles.md": markdown.profiles(),
     }
@@ -43,6 +59,19 @@ def spec(folder: Path) -> None:
 
 def openapi_text() -> str:
     """The OpenAPI document as it is committed."""
+    return _json(_document())
+
+
+def postman_text() -> str:
+    """The Postman collection as it is committed."""
+    return _json(postman.collection(_document(), "http://127.0.0.1:8080", SAMPLE))
+
+
+def _document() -> dict[str, Any]:
     from verifier.app import document  # noqa: PLC0415 - the web framework is loaded by the commands that serve
 
-    return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
+    return document()
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

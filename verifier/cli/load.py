@@ -54,26 +54,34 @@ def load_file(engine: Engine, path: Path, profile: str, dry_run: bool) -> dict[s
     """One file; the counts, and where the rejects are."""
     if path.suffix.lower() not in (".csv", ".txt", ""):
         raise UnreadableFile(f"{path.suffix} is not read; export the table as CSV")
-    packs = CsvPacks(path, today=datetime.now(UTC).date())
-    if packs.header.ignored:
-        say(f"{path}: columns that mean nothing here are ignored: {', '.join(packs.header.ignored)}")
-    rejects = Rejects(path.with_name(path.name + ".rejects.csv"), packs.header.columns)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    bar = Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
-    with closing(packs), closing(rejects), without_collector(), bar as progress:
-        task = progress.add_task(path.name, total=packs.size or 1)
-
-        def advance(so_far: LoadResult) -> None:
-            progress.update(task, completed=packs.position(), description=f"{path.name} {so_far.rows:,} rows")
-
-        result = Loader(engine, profile).load(packs, dry_run=dry_run, reject=rejects.add, progress=advance)
+    with closing(CsvPacks(path, today=datetime.now(UTC).date())) as packs:
+        if packs.header.ignored:
+            say(f"{path}: columns that mean nothing here are ignored: {', '.join(packs.header.ignored)}")
+        rejects = Rejects(path.with_name(path.name + ".rejects.csv"), packs.header.columns)
+        with closing(rejects):
+            result = take(engine, packs, rejects, profile=profile, dry_run=dry_run, name=path.name)
     return {
         "file": str(path),
         **asdict(result),
         "dry_run": dry_run,
         "rejects_file": str(rejects.path) if rejects.count else None,
     }
+
+
+def take(
+    engine: Engine, packs: CsvPacks, rejects: "Rejects", *, profile: str, dry_run: bool, name: str
+) -> LoadResult:
+    """The rows into the database, with a bar on a terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    bar = Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
+    with without_collector(), bar as progress:
+        task = progress.add_task(name, total=packs.size or 1)
+
+        def advance(so_far: LoadResult) -> None:
+            progress.update(task, completed=packs.position(), description=f"{name} {so_far.rows:,} rows")
+
+        return Loader(engine, profile).load(packs, dry_run=dry_run, reject=rejects.add, progress=advance)
 
 
 @contextmanager
@@ -103,7 +111,11 @@ class Rejects:
     def add(self, rejected: RejectedRow) -> None:
         """Write one down."""
         if self._file is None:
-            self._file = self.path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
+            try:
+                self._file = self.path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
+            except OSError as error:
+                message = f"{self.path} cannot be written ({error.strerror}); what came before is loaded"
+                raise click.ClickException(message) from None
             self._writer = csv.writer(self._file)
             self._writer.writerow(["row", "reason", *self._columns])
         self._writer.writerow([rejected.row, rejected.reason, *rejected.cells])

@@ -20,13 +20,16 @@ def say(sentence: str) -> None:
 
 
 @contextmanager
-def running(settings: Settings | None = None) -> Iterator[Settings]:
-    """The settings with the URLs of the servers: those that are set, else the embedded ones."""
+def running(settings: Settings | None = None, *, cache: bool = True) -> Iterator[Settings]:
+    """The settings with the URLs of the servers: those that are set, else the embedded ones.
+
+    Only what answers scans needs the `cache`, and with it Redis.
+    """
     settings = settings or from_env(os.environ)
     if not settings.embedded:
         yield settings
         return
-    wanted = settings.redis_url is None and settings.cache_mode == "fast"
+    wanted = cache and settings.redis_url is None and settings.cache_mode == "fast"
     with servers(settings.home, progress=say, redis=wanted) as embedded:
         for note in embedded.notes:
             say(note)
@@ -42,7 +45,7 @@ def running(settings: Settings | None = None) -> Iterator[Settings]:
 def database(settings: Settings | None = None) -> Iterator[Engine]:
     """An engine on a database with the newest schema, for one command."""
     settings = settings or from_env(os.environ)
-    with running(settings) as ready:
+    with running(settings, cache=False) as ready:
         engine = connect(str(ready.database_url), pool=2)
         try:
             if settings.embedded:

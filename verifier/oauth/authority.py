@@ -1,7 +1,9 @@
 """What our authorization server and its tokens are known by."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
+
+from joserfc.jwk import Key
 
 from verifier.oauth.keys import ALGORITHM, SigningKey
 from verifier.oauth.tokens import BadTokenError, Sealed, TokenProfile, check_header, fitting, verify
@@ -9,6 +11,18 @@ from verifier.storage.access import Access
 
 LEEWAY = 5
 """Seconds by which the clocks of our own machines may differ."""
+TOKEN_SECONDS = 300
+"""The life of an access token of ours."""
+
+
+class Keys(Protocol):
+    """Signing keys that may change while the service runs."""
+
+    def current(self) -> SigningKey:
+        """The keys, as they were a moment ago."""
+
+    def fresh(self) -> SigningKey:
+        """The keys as they are now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +30,7 @@ class Authority:
     """`issuer` None means: the address at which a request reached us."""
 
     access: Access
-    keys: SigningKey
+    keys: Keys
     issuer: str | None = None
     audience: str = "verifier"
 
@@ -32,7 +46,7 @@ class Authority:
         """
         profile = TokenProfile(issuer, self.audience, (ALGORITHM,), frozenset({"at+jwt"}), LEEWAY)
         check_header(sealed, profile)
-        key = fitting(self.keys.keys, sealed) if "kid" in sealed.header else None
+        key = self._key(sealed) if "kid" in sealed.header else None
         if key is None:
             raise BadTokenError("The token was signed with another key")
         claims = verify(sealed, profile, key, now)
@@ -43,3 +57,7 @@ class Authority:
     def own_scopes(self, claims: dict[str, Any]) -> frozenset[str]:
         """The scopes of such a token."""
         return frozenset(str(claims.get("scope", "")).split())
+
+    def _key(self, sealed: Sealed) -> Key | None:
+        """The key that the header names; the file is looked at before a token is refused for its key."""
+        return fitting(self.keys.current().keys, sealed) or fitting(self.keys.fresh().keys, sealed)

@@ -23,7 +23,7 @@ from authlib.oauth2.rfc9068 import JWTBearerTokenGenerator
 from flask import request as http
 from joserfc.jwk import KeySet
 
-from verifier.oauth.authority import Authority
+from verifier.oauth.authority import TOKEN_SECONDS, Authority
 from verifier.oauth.clients import authenticated
 from verifier.oauth.keys import ALGORITHM
 from verifier.oauth.scopes import ordered
@@ -32,7 +32,6 @@ from verifier.oauth.tokens import BadTokenError, take_apart
 from verifier.storage.access import Client
 
 AUTHENTICATION_METHODS = ["client_secret_basic", "client_secret_post"]
-TOKEN_SECONDS = 300
 
 _TRANSPORT = "https://localhost/"
 """What Authlib is told: whether plain HTTP is allowed is decided once, at the start of the service."""
@@ -111,10 +110,10 @@ class _AccessTokens(JWTBearerTokenGenerator):  # type: ignore[misc]
     def __init__(self, authority: Authority) -> None:
         super().__init__(authority.issuer, alg=ALGORITHM, expires_generator=TOKEN_SECONDS)
         self._authority = authority
-        self._keys = KeySet([authority.keys.signer])  # a set, so that the header gets the `kid`
 
     def get_jwks(self) -> KeySet:
-        return self._keys
+        """The key that signs now, in a set, so that the header gets the `kid`."""
+        return KeySet([self._authority.keys.current().signer])
 
     def get_audiences(self, client: object, user: object, scope: str) -> str:  # noqa: ARG002
         return self._authority.audience

@@ -110,8 +110,9 @@ class ForeignIssuer:
 def load_issuers(path: Path) -> tuple[ForeignIssuer, ...]:
     """The issuers of a JSON file: a list of objects.
 
-    Required are `issuer`, `jwks_url`, `audience` and `algorithms`; optional `typ`, `client_claims` (the first
-    that a token has is the client's name) and `scope_claims` (all together are its scopes).
+    Required are `issuer`, `jwks_url`, `audience` and `algorithms`; optional `typ` ("" for tokens without
+    one), `client_claims` (the first that a token has is the client's name) and `scope_claims` (all together
+    are its scopes).
 
     Raises:
         MisconfiguredError: not such a file, with what is wrong in it.
@@ -163,7 +164,7 @@ def _texts(path: Path, entry: dict[str, object], name: str) -> tuple[str, ...]:
     found = (value,) if isinstance(value, str) else value
     if not isinstance(found, list | tuple) or not found:
         raise _wrong(path, f"{name} must be a list of texts")
-    texts = tuple(item for item in found if isinstance(item, str) and item)
+    texts = tuple(item for item in found if isinstance(item, str) and (item or name == "typ"))
     if len(texts) != len(found):
         raise _wrong(path, f"{name} must be a list of texts")
     return texts

@@ -15,7 +15,7 @@ from joserfc.jwk import ECKey, KeySetSerialization
 from verifier.oauth.faults import MisconfiguredError
 
 ALGORITHM = "ES256"
-_CURVE = "P-256"
+CURVE = "P-256"
 _BLOCK = re.compile(r"-----BEGIN [A-Z ]+-----.+?-----END [A-Z ]+-----\n?", re.DOTALL)
 
 
@@ -23,8 +23,8 @@ _BLOCK = re.compile(r"-----BEGIN [A-Z ]+-----.+?-----END [A-Z ]+-----\n?", re.DO
 class SigningKey:
     """The keys of the file, in its order: the first signs, all are published and accepted.
 
-    A retired key stays in the file, behind its successor, until its last token has expired. The `kid` of
-    each is its thumbprint (RFC 7638).
+    A key that was replaced stays in the file, behind its successor, until its last token has expired. The
+    `kid` of each is its thumbprint (RFC 7638).
     """
 
     keys: tuple[ECKey, ...]
@@ -36,13 +36,27 @@ class SigningKey:
         Raises:
             MisconfiguredError: others may use the file, or it is not P-256 keys with a private one first.
         """
+        if not path.exists():
+            _create(path)
+        return cls.load(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """The keys in the file.
+
+        Raises:
+            MisconfiguredError: there is no file, or as with `load_or_create`.
+        """
         text = _read(path)
         if text is None:
-            _create(path)
-            text = _read(path)
-        if text is None:
-            raise MisconfiguredError("signing_key_missing", f"{path} vanished while it was being created")
+            raise MisconfiguredError("signing_key_missing", f"{path} is not there")
         return cls(_parse(path, text))
+
+    def current(self) -> Self:
+        """These very keys: a value does not change. See `key_file.KeyFile` for a file that does."""
+        return self
+
+    fresh = current
 
     @property
     def signer(self) -> ECKey:
@@ -53,6 +67,11 @@ class SigningKey:
     def kid(self) -> str:
         """The id of the private key in use."""
         return str(self.signer.kid)
+
+    @property
+    def kids(self) -> tuple[str, ...]:
+        """The ids of all keys, the one in use first."""
+        return tuple(str(key.kid) for key in self.keys)
 
     def public_jwks(self) -> KeySetSerialization:
         """The public halves as a JWK set (RFC 7517 section 5)."""
@@ -83,7 +102,7 @@ def _create(path: Path) -> None:
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".signing-")  # mode 0600
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(ECKey.generate_key(_CURVE).as_pem(private=True))
+            file.write(ECKey.generate_key(CURVE).as_pem(private=True))
             file.flush()
             os.fsync(file.fileno())
         with suppress(FileExistsError):
@@ -97,7 +116,7 @@ def _parse(path: Path, text: str) -> tuple[ECKey, ...]:
         keys = tuple(ECKey.import_key(block) for block in _BLOCK.findall(text))
     except (JoseError, ValueError) as error:
         raise _unusable(path) from error
-    if not keys or not keys[0].is_private or any(key.curve_name != _CURVE for key in keys):
+    if not keys or not keys[0].is_private or any(key.curve_name != CURVE for key in keys):
         raise _unusable(path)
     for key in keys:
         key.ensure_kid()
@@ -106,5 +125,5 @@ def _parse(path: Path, text: str) -> tuple[ECKey, ...]:
 
 def _unusable(path: Path) -> MisconfiguredError:
     return MisconfiguredError(
-        "signing_key_unusable", f"{path} must hold PEM keys on {_CURVE}, a private one first"
+        "signing_key_unusable", f"{path} must hold PEM keys on {CURVE}, a private one first"
     )

@@ -11,6 +11,7 @@ from typing import Any
 from verifier.domain.pack import Actor
 from verifier.oauth.authority import Authority
 from verifier.oauth.issuers import ForeignIssuer
+from verifier.oauth.keys import SigningKey
 from verifier.oauth.tokens import (
     MAX_BYTES,
     BadTokenError,
@@ -49,9 +50,10 @@ class AccessRefused(Exception):
 class Protector:
     """Checks tokens of our own authority and of outside issuers. Thread-safe.
 
-    A checked token is remembered, by its hash, for as long as the access generation stays the same, at most
-    `REMEMBER_SECONDS` and never beyond its expiry. `generation` gives this process's copy of the access
-    generation, not older than a second, or None when there is no such copy; the database is asked then.
+    A checked token is remembered, by its hash, for as long as the access generation and our own signing keys
+    stay the same, at most `REMEMBER_SECONDS` and never beyond its expiry. `generation` gives this process's
+    copy of the access generation, not older than a second, or None when there is no such copy; the database
+    is asked then.
     """
 
     def __init__(
@@ -82,14 +84,15 @@ class Protector:
         generation = self._generation()
         if generation is None:
             generation = self._access.generation()
-        # The generation is taken before anything that it stands for is read: a right taken away in
-        # between raises it, and what is remembered here under the old one counts no more.
+        # Generation and keys are taken before anything that they stand for is read: a right taken away in
+        # between changes them, and what is remembered here under the old ones counts no more.
+        basis = generation, self._authority.keys.current()
         now = self._clock()
-        actor = self._remembered.get(digest, generation, now)
+        actor = self._remembered.get(digest, basis, now)
         if actor is None:
             actor, expires = self._examine(token, issuer, now)
             until = min(expires, now + REMEMBER_SECONDS)
-            self._remembered.put(digest, _Checked(actor, generation, now, until))
+            self._remembered.put(digest, _Checked(actor, basis, now, until))
         return actor
 
     def require(self, actor: Actor, scope: str) -> None:
@@ -151,10 +154,14 @@ def _bearer(authorization: str | None) -> str:
     return token
 
 
+_Basis = tuple[int, SigningKey]
+"""What a check rests on: the access generation and our signing keys."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Checked:
     actor: Actor
-    generation: int
+    basis: _Basis
     since: float
     until: float
 
@@ -170,10 +177,10 @@ class _Remembered:
     def __len__(self) -> int:
         return len(self._checked)
 
-    def get(self, digest: bytes, generation: int, now: float) -> Actor | None:
+    def get(self, digest: bytes, basis: _Basis, now: float) -> Actor | None:
         """The actor, if nothing has changed since; a clock set back counts as a change."""
         found = self._checked.get(digest)
-        if found is None or found.generation != generation or not found.since <= now < found.until:
+        if found is None or found.basis != basis or not found.since <= now < found.until:
             return None
         return found.actor
 

@@ -38,7 +38,7 @@ def blueprint(authority: Authority) -> Blueprint:
 
     @routes.get("/oauth/jwks.json")
     def jwks() -> Response:
-        response = jsonify(authority.keys.public_jwks())
+        response = jsonify(authority.keys.fresh().public_jwks())
         response.cache_control.public = True
         response.cache_control.max_age = _JWKS_SECONDS
         return response

@@ -14,6 +14,9 @@ from joserfc.jwt import JWTClaimsRegistry
 MAX_BYTES = 8192
 """Checked before anything is decoded."""
 
+NO_TYPE = ""
+"""How a profile names the type of tokens without `typ`: some issuers' access tokens have none."""
+
 _REFUSED_HEADERS = frozenset({"crit", "b64", "jku", "jwk", "x5u", "x5c", "zip", "enc"})
 """We know no extension, and a token never brings or names its own key."""
 
@@ -24,7 +27,10 @@ class BadTokenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TokenProfile:
-    """What the tokens of one issuer look like; `leeway` in seconds, `types` in lower case."""
+    """What the tokens of one issuer look like; `leeway` in seconds, `types` in lower case.
+
+    The type "" stands for tokens that name none.
+    """
 
     issuer: str
     audience: str
@@ -90,7 +96,7 @@ def check_header(sealed: Sealed, profile: TokenProfile) -> None:
     Raises:
         BadTokenError: not as the profile says.
     """
-    kind = sealed.header.get("typ")
+    kind = sealed.header.get("typ", NO_TYPE)
     if sealed.header.get("alg") not in profile.algorithms:
         raise BadTokenError("The token's algorithm is not allowed")
     if not isinstance(kind, str) or kind.lower().removeprefix("application/") not in profile.types:

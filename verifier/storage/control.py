@@ -11,7 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
+
+from verifier.storage.database import twice
 
 PERMISSION_S = 1.0
 _TICK_S = 0.4
@@ -70,12 +72,7 @@ class Control:
         Raises:
             SQLAlchemyError: the database did not answer.
         """
-        try:
-            return self._read()
-        except DBAPIError as error:
-            if not error.connection_invalidated:
-                raise
-        return self._read()  # the pool's connection had died, with the server before; this one is new
+        return twice(self._read)
 
     def _read(self) -> Snapshot:
         sent_at = self._clock()

@@ -1,6 +1,12 @@
 """The engine: one pool a process, every wait bounded."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from sqlalchemy import Engine, create_engine
+from sqlalchemy.exc import DBAPIError
+
+Result = TypeVar("Result")
 
 STATEMENT_MS = 5_000
 LOCK_MS = 2_000
@@ -25,3 +31,13 @@ def connect(url: str, *, pool: int = 10) -> Engine:
         pool_use_lifo=True,
         connect_args={"options": options, "connect_timeout": 3, "application_name": "verifier"},
     )
+
+
+def twice(read: Callable[[], Result]) -> Result:
+    """What `read` says; asked again where the pool's connection was to a server that has died."""
+    try:
+        return read()
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+    return read()

@@ -5,45 +5,55 @@ loss may cost what was not yet shipped, less than a second of accepted, read-onl
 file's offset in the same transaction that inserts the rows: each record arrives exactly once, whatever dies.
 """
 
-import fcntl
 import logging
-import os
 import threading
-import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import msgspec
+import psycopg
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from verifier.domain.journal import PackEvent
+from verifier.storage.spool_file import SpoolFile, SpoolFull
 from verifier.storage.store import Store
 
 SHIP_EVERY_S = 0.4
 LEFTOVERS_EVERY = 10  # rounds
 ROTATE_BYTES = 32 << 20
-READ_BYTES = 8 << 20
 
 _COLUMNS = (
     "gtin, serial, event_id, received_at, occurred_at, operation, reason, code, accepted,"
     " state_before, state_after, site_gln, client_id, details, answer"
 )
+# fmt: off
+_Row = tuple[
+    int, str, UUID, datetime, datetime | None, str, str | None, str, bool,
+    str | None, str | None, str, str, str, str,
+]
+# fmt: on
 _COPY = f"COPY events ({_COLUMNS}) FROM STDIN"
+_INSERT = (
+    f"INSERT INTO events ({_COLUMNS}) VALUES ({', '.join(['%s'] * 15)})"  # noqa: S608
+    " ON CONFLICT (gtin, serial, event_id) DO NOTHING"
+)
 _OFFSET = (
     "INSERT INTO spool_files (file_id, shipped) VALUES (%s, 0)"
     " ON CONFLICT (file_id) DO UPDATE SET shipped = spool_files.shipped RETURNING shipped"
 )
 _MOVE = "UPDATE spool_files SET shipped = %s WHERE file_id = %s"
 _DONE = "DELETE FROM spool_files WHERE file_id = %s"
+_AWAY = (SQLAlchemyError, psycopg.OperationalError)
+_REFUSED = (psycopg.DataError, psycopg.IntegrityError)
 
 _encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(_Row).decode
 _log = logging.getLogger(__name__)
-
-
-class SpoolFull(Exception):
-    """The record could not be appended; the file is as it was before."""
 
 
 class Scans:
@@ -52,14 +62,19 @@ class Scans:
     def __init__(self, spool: "Spool", store: Store) -> None:
         self._spool = spool
         self._store = store
+        self._full = False
 
     def record(self, event: PackEvent, answer: Any) -> None:
         """To the file, else to the database."""
         try:
             self._spool.append(event, answer)
         except SpoolFull as error:
-            _log.warning("scan recorded in the database: the disk did not take it (%s)", error)
+            if not self._full:
+                _log.warning("scans are recorded in the database: the disk does not take them (%s)", error)
+            self._full = True
             self._store.run(lambda tx: tx.record(event, answer))
+        else:
+            self._full = False
 
 
 class Spool:
@@ -70,9 +85,13 @@ class Spool:
         self._engine = engine
         self._folder = folder
         self._lock = threading.Lock()
+        self._shipping = threading.Lock()
         self._stop = threading.Event()
-        self._file = _File.create(folder)
-        self._full: list[_File] = []
+        self._away = False
+        self._file: SpoolFile | None = None
+        self._full: list[SpoolFile] = []
+        with suppress(SpoolFull):  # then the first append tries again
+            self._file = SpoolFile.create(folder)
         self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
         self._thread.start()
 
@@ -80,163 +99,167 @@ class Spool:
         """Record a scan.
 
         Raises:
-            SpoolFull: the disk did not take it; record it in the database instead.
+            SpoolFull: the disk did not take it, or the process ends; record it in the database instead.
         """
         line = _encode((*_row(event), _encode(answer).decode())) + b"\n"
         with self._lock:
-            self._file.append(line)
-            if self._file.size >= ROTATE_BYTES:
-                self._full.append(self._file)
-                self._file = _File.create(self._folder)
+            self._writable().append(line)
+
+    @property
+    def waiting(self) -> int:
+        """Bytes of records that are not known to be in the database yet."""
+        with self._lock:
+            files = [*self._full, *([self._file] if self._file else [])]
+        return sum(file.size - file.shipped for file in files)
 
     def ship(self) -> None:
         """Bring everything that is there to the database.
 
         Raises:
-            SQLAlchemyError: the database does not answer; nothing is lost.
+            SQLAlchemyError, psycopg.Error: the database does not answer; nothing is lost.
         """
-        with self._lock:
-            full, current = list(self._full), self._file
-        for file in full:
-            self._empty(file)
-            self._full.remove(file)
-        self._move(current, current.size)
+        with self._shipping:
+            with self._lock:
+                full, current = list(self._full), self._file
+            for file in full:
+                self._empty(file)
+                with self._lock:
+                    self._full.remove(file)
+            if current is not None:
+                self._move(current)
+
+    def adopt(self) -> None:
+        """Ship what processes left that are gone: their files can be locked.
+
+        Raises:
+            SQLAlchemyError, psycopg.Error: as with `ship`.
+        """
+        for path in self._folder.glob("*.scans"):
+            try:
+                file = SpoolFile.adopt(path)
+                if file is not None:
+                    with closing(file):
+                        self._empty(file)
+            except OSError as error:  # another one's file must not wait for this one
+                _log.warning("%s cannot be taken over: %s", path, error.strerror)
 
     def close(self) -> None:
-        """Ship the rest and end."""
+        """Ship the rest and end; what comes later is refused."""
         self._stop.set()
         self._thread.join(timeout=10)
+        with self._lock:
+            if self._file is not None:
+                self._full.append(self._file)
+            self._file = None
+        if self._thread.is_alive():
+            return  # it holds on to the files; their locks end with the process
+        self._attempt(self.ship)
+        for file in self._full:
+            file.close()
+
+    def _writable(self) -> SpoolFile:
+        """The current file, a new one when it is long enough and the disk has room for another."""
+        if self._stop.is_set() and self._file is None:
+            raise SpoolFull("the process is ending")
+        if self._file is not None and self._file.size < ROTATE_BYTES:
+            return self._file
         try:
-            self.ship()
-            self._empty(self._file)
-        except SQLAlchemyError:
-            _log.warning("scan records stay in %s until the next start", self._file.path)
-            self._file.close()
+            fresh = SpoolFile.create(self._folder)
+        except SpoolFull:
+            if self._file is None:
+                raise
+            return self._file
+        if self._file is not None:
+            self._full.append(self._file)
+        self._file = fresh
+        return fresh
 
     def _run(self) -> None:
         rounds = 0
         while not self._stop.wait(SHIP_EVERY_S):
-            try:
-                self.ship()
-                if rounds % LEFTOVERS_EVERY == 0:
-                    self._adopt()
-                rounds += 1
-            except SQLAlchemyError as error:
-                _log.warning("scan records wait for the database: %s", type(error).__name__)
-                self._file.sync()
-            except Exception:  # noqa: BLE001 - whatever it is, the records stay where they are
-                _log.exception("shipping of scan records failed; it is tried again")
-                self._file.sync()
+            self._attempt(self.ship)
+            if rounds % LEFTOVERS_EVERY == 0:
+                self._attempt(self.adopt)
+            rounds += 1
 
-    def _adopt(self) -> None:
-        """Ship what processes left that are gone: their files can be locked."""
-        for path in self._folder.glob("*.scans"):
-            file = _File.adopt(path)
-            if file is not None:
-                self._empty(file)
-
-    def _empty(self, file: "_File") -> None:
-        """Ship a file that grows no more, and remove it."""
-        self._move(file, file.size)
-        file.remove()  # before its offset is forgotten: what is shipped must never be shipped again
-        raw = self._engine.raw_connection()
+    def _attempt(self, work: Callable[[], None]) -> None:
+        """Whatever goes wrong, the records stay where they are, and the thread lives."""
         try:
-            raw.cursor().execute(_DONE, (file.id,))
-            raw.commit()
-        finally:
-            raw.close()
+            work()
+        except _AWAY as error:
+            if not self._away:
+                _log.warning(
+                    "scan records wait in %s for the database: %s", self._folder, type(error).__name__
+                )
+            self._away = True
+        except Exception:  # noqa: BLE001
+            _log.exception("shipping of scan records failed; it is tried again")
+        else:
+            self._away = False
+            return
+        with self._lock:
+            waiting = [*self._full, *([self._file] if self._file else [])]
+        for file in waiting:
+            with suppress(OSError):
+                file.sync()
 
-    def _move(self, file: "_File", end: int) -> None:
+    def _empty(self, file: SpoolFile) -> None:
+        """Ship a file that grows no more, and remove it."""
+        self._move(file)
+        file.remove()  # before its offset is forgotten: what is shipped must never be shipped again
+        with suppress(*_AWAY), self._connection() as connection:  # a row too many does no harm
+            connection.execute(_DONE, (file.id,))
+            connection.commit()
+
+    def _move(self, file: SpoolFile) -> None:
+        """Everything up to its present end."""
+        end = file.size
         while file.shipped < end:
             before = file.shipped
-            self._move_block(file, end)
+            try:
+                self._move_block(file, end, _copy)
+            except _REFUSED as error:
+                _log.warning("scan records in %s are sorted out one by one: %s", file.path, error)
+                self._move_block(file, end, _insert)
             if file.shipped == before:
-                return  # a line that its writer did not live to finish; it was never answered
+                _log.warning("the last scan record in %s was never finished, nor answered", file.path)
+                return
 
-    def _move_block(self, file: "_File", end: int) -> None:
-        raw: Any = self._engine.raw_connection()
+    def _move_block(self, file: SpoolFile, end: int, write: Callable[[Any, Iterator[_Row]], None]) -> None:
+        with self._connection() as connection, connection.transaction():
+            start = int(connection.execute(_OFFSET, (file.id,)).fetchone()[0])
+            block = file.read(start, end)
+            if block:
+                write(connection, _rows(block, file))
+                connection.execute(_MOVE, (start + len(block), file.id))
+        file.shipped = start + len(block)
+
+    @contextmanager
+    def _connection(self) -> Iterator[Any]:
+        raw = self._engine.raw_connection()
         try:
-            connection = raw.driver_connection
-            with connection.transaction():
-                cursor = connection.cursor()
-                start = int(cursor.execute(_OFFSET, (file.id,)).fetchone()[0])
-                block = file.read(start, min(end, start + READ_BYTES))
-                with cursor.copy(_COPY) as copy:
-                    for row in _rows(block, file):
-                        copy.write_row(row)
-                cursor.execute(_MOVE, (start + len(block), file.id))
-            file.shipped = start + len(block)
+            yield raw.driver_connection
+        except psycopg.OperationalError as error:
+            raw.invalidate(error)
+            raise
         finally:
             raw.close()
 
 
-class _File:
-    """An append-only file, locked for the life of its process."""
+def _copy(connection: Any, rows: Iterator[_Row]) -> None:
+    with connection.cursor().copy(_COPY) as copy:
+        for row in rows:
+            copy.write_row(row)
 
-    def __init__(self, path: Path, descriptor: int, size: int) -> None:
-        self.path = path
-        self.id = path.stem
-        self.size = size
-        self.shipped = 0
-        self._descriptor = descriptor
 
-    @classmethod
-    def create(cls, folder: Path) -> "_File":
-        """A new one; locked before anybody else can see it under its name."""
-        name = uuid.uuid4().hex
-        hidden, path = folder / f".{name}", folder / f"{name}.scans"
-        descriptor = os.open(hidden, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        hidden.rename(path)
-        return cls(path, descriptor, 0)
-
-    @classmethod
-    def adopt(cls, path: Path) -> "_File | None":
-        """One whose process is gone; None when it lives, or somebody else was faster."""
+def _insert(connection: Any, rows: Iterator[_Row]) -> None:
+    """For a block that the database refuses: one row that it will never take must not hold up the others."""
+    for row in rows:
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
-        if not path.exists():  # shipped and removed by another process in between
-            os.close(descriptor)
-            return None
-        return cls(path, descriptor, os.fstat(descriptor).st_size)
-
-    def append(self, line: bytes) -> None:
-        """All of the line, or nothing and SpoolFull."""
-        try:
-            written = os.write(self._descriptor, line)
-        except OSError as error:
-            written, reason = 0, error.strerror
-        else:
-            reason = "short write"
-        if written != len(line):
-            os.ftruncate(self._descriptor, self.size)
-            raise SpoolFull(reason)
-        self.size += written
-
-    def read(self, start: int, end: int) -> bytes:
-        """Whole lines only."""
-        block = os.pread(self._descriptor, end - start, start)
-        return block[: block.rfind(b"\n") + 1]
-
-    def sync(self) -> None:
-        """To the disk, when the database cannot take it now."""
-        os.fdatasync(self._descriptor)
-
-    def close(self) -> None:
-        """Leave it to whoever comes next."""
-        os.close(self._descriptor)
-
-    def remove(self) -> None:
-        """It is empty."""
-        self.path.unlink(missing_ok=True)
-        self.close()
+            with connection.transaction():
+                connection.execute(_INSERT, row)
+        except _REFUSED as error:
+            _log.error("scan record %s was left out: %s", row[2], error)
 
 
 def _row(event: PackEvent) -> tuple[Any, ...]:
@@ -247,9 +270,9 @@ def _row(event: PackEvent) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _rows(block: bytes, file: _File) -> Iterator[tuple[Any, ...]]:
+def _rows(block: bytes, file: SpoolFile) -> Iterator[_Row]:
     for line in block.splitlines():
         try:
-            yield tuple(msgspec.json.decode(line))
-        except msgspec.DecodeError:
-            _log.warning("a damaged scan record in %s was left out (%d bytes)", file.path.name, len(line))
+            yield _decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            _log.error("a damaged scan record in %s was left out (%d bytes)", file.path, len(line))

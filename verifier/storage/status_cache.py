@@ -17,13 +17,13 @@ from functools import cached_property
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, RowMapping, TextClause, text
 
 from verifier.domain.codes import PackCode
 from verifier.domain.expiry import Expiry
 from verifier.domain.pack import Batch, Found, Pack, Product, State
 from verifier.storage.control import PERMISSION_S, Control, Snapshot, forget_references, turn_off_within
-from verifier.storage.database import TRANSACTION_MS
+from verifier.storage.database import TRANSACTION_MS, twice
 from verifier.storage.redis_link import ALONE, CacheUnavailable, Link
 from verifier.storage.rows import find_query, found_of, ppn_of
 
@@ -72,8 +72,11 @@ class DatabaseReader:
     def find(self, code: PackCode) -> Found:
         """One statement on the primary."""
         query, values = find_query(code)
+        return found_of(twice(lambda: self._row(query, values)))
+
+    def _row(self, query: TextClause, values: dict[str, Any]) -> RowMapping | None:
         with self._engine.connect() as connection:
-            return found_of(connection.execute(query, values).mappings().one_or_none())
+            return connection.execute(query, values).mappings().one_or_none()
 
 
 class References:

@@ -1,0 +1,177 @@
+"""The committed Postman collection: made from the OpenAPI document, and every request in it is a right one."""
+
+import json
+import re
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from world import World
+
+from verifier.cli.documents import SAMPLE, postman_text
+from verifier.domain.pack import SiteType
+from verifier.formats.postman import collection
+from verifier.oauth.scopes import SCOPES
+
+COMMITTED = Path(__file__).parent.parent.parent / "api_spec"
+DOCUMENT = json.loads((COMMITTED / "openapi.json").read_text("utf-8"))
+COLLECTION = json.loads((COMMITTED / "postman_collection.json").read_text("utf-8"))
+TOKEN, *FOLDERS = COLLECTION["item"]
+REQUESTS = [item for folder in FOLDERS for item in folder["item"]]
+VARIABLES = {variable["key"]: variable["value"] for variable in COLLECTION["variable"]}
+CHANGES = [item for item in REQUESTS if item["request"]["method"] == "POST"]
+
+
+def named(items: list[dict[str, Any]]) -> Any:
+    return pytest.mark.parametrize("item", items, ids=lambda item: item["request"]["url"]["raw"])
+
+
+def filled(text: str, **values: str) -> str:
+    """As Postman sends it."""
+    known = VARIABLES | values
+    return re.sub(
+        r"\{\{([^}]+)\}\}", lambda found: str(uuid.uuid4()) if found[1] == "$guid" else known[found[1]], text
+    )
+
+
+def names_in(value: Any) -> Iterator[str]:
+    yield from re.findall(r"\{\{([^}]+)\}\}", json.dumps(value))
+
+
+def test_the_committed_collection_is_what_the_openapi_document_gives():
+    committed = (COMMITTED / "postman_collection.json").read_text("utf-8")
+    assert committed == postman_text(), "run `make spec` and commit api_spec/postman_collection.json"
+
+
+def test_every_operation_of_the_document_is_a_request_once():
+    sent = [(r["request"]["method"].lower(), r["request"]["url"]["raw"].partition("?")[0]) for r in REQUESTS]
+    documented = [
+        (method, "{{baseUrl}}" + path.replace("{", "{{").replace("}", "}}"))
+        for path, item in DOCUMENT["paths"].items()
+        for method in item
+        if method != "parameters"
+    ]
+    assert sorted(sent) == sorted(documented)
+
+
+def test_the_token_is_asked_for_with_the_clients_variables_and_kept():
+    request = TOKEN["request"]
+    assert request["url"]["raw"] == "{{baseUrl}}/oauth/token"
+    assert request["auth"]["type"] == "basic"
+    assert [each["value"] for each in request["auth"]["basic"]] == ["{{clientId}}", "{{clientSecret}}"]
+    assert request["body"]["urlencoded"] == [
+        {"key": "grant_type", "value": "client_credentials", "type": "text"}
+    ]
+    assert TOKEN["event"][0]["script"]["exec"] == [
+        'pm.collectionVariables.set("token", pm.response.json().access_token);'
+    ]
+
+
+def test_every_other_request_carries_the_token_except_the_open_ones():
+    assert COLLECTION["auth"] == {
+        "type": "bearer",
+        "bearer": [{"key": "token", "value": "{{token}}", "type": "string"}],
+    }
+    without = [item["request"]["url"]["raw"] for item in REQUESTS if "auth" in item["request"]]
+    assert without == ["{{baseUrl}}/v1/reasons"]
+
+
+def test_a_header_idempotency_key_is_new_in_every_sending():
+    keyed = {
+        item["request"]["url"]["raw"].removeprefix("{{baseUrl}}/v1/"): header["value"]
+        for item in REQUESTS
+        for header in item["request"]["header"]
+        if header["key"] == "Idempotency-Key" and not header["disabled"]
+    }
+    changes = {"dispense", "decommission", "reactivate", "products/withdraw"}
+    changes |= {f"batches/{command}" for command in ("recall", "hold", "release")}
+    assert keyed == dict.fromkeys(changes, "{{$guid}}")
+
+
+def test_every_variable_that_is_used_is_defined():
+    assert set(names_in(COLLECTION["item"])) - {"$guid"} <= VARIABLES.keys()
+    assert {"baseUrl", "clientId", "clientSecret", "token"} <= VARIABLES.keys()
+
+
+def test_no_secret_is_kept_in_the_file():
+    assert not any(VARIABLES[name] for name in ("clientId", "clientSecret", "token"))
+
+
+@named(REQUESTS)
+def test_a_request_is_taken_by_the_service_as_it_is(item: dict[str, Any], world: World):
+    """404 is what an id that nobody has gets; every other fault would be the collection's."""
+    pack = world.pack()
+    site = {"/recall": "4012345000061", "/hold": "4012345000061", "/release": "4012345000061"}
+    request = item["request"]
+    path = request["url"]["raw"].removeprefix("{{baseUrl}}")
+    kind, gln = SiteType.WHOLESALER, "4012345000047"
+    if "batches" in path or "products" in path:
+        kind, gln = SiteType.AUTHORITY, site.get("/recall", "")
+    person = world.person(gln, kind, frozenset(SCOPES))
+    values = {name: pack[name] for name in ("gtin", "serial", "lot", "expiry")}
+    values |= {"event_id": str(uuid.uuid4()), "alert_id": str(uuid.uuid4())}
+    headers = {
+        header["key"]: filled(header["value"]) for header in request["header"] if not header.get("disabled")
+    }
+    answer = world.http.open(
+        filled(path, **values),
+        method=request["method"],
+        headers=headers | person.headers(),
+        data=filled(request["body"]["raw"], **values) if "body" in request else None,
+    )
+    expected = {"/v1/events/{{event_id}}": 404, "/v1/alerts/{{alert_id}}": 404, "/v1/reactivate": 409}
+    without_history = {"/v1/packs/events": 404}
+    assert answer.status_code == (expected | without_history).get(path.partition("?")[0], 200), answer.text
+    if path.endswith("/bulk"):
+        assert [each["accepted"] for each in answer.json["results"]] == [True]
+
+
+def test_a_property_is_sent_when_it_is_required_or_a_variable_is_named_like_it():
+    document = {
+        "info": {"title": "Library", "version": "2"},
+        "components": {
+            "securitySchemes": {"o": {"type": "oauth2", "flows": {"clientCredentials": {"tokenUrl": "/t"}}}},
+            "schemas": {
+                "Loan": {
+                    "type": "object",
+                    "required": ["kind", "days", "note"],
+                    "properties": {
+                        "kind": {"enum": ["short", "long"]},
+                        "days": {"type": "integer", "default": 7},
+                        "note": {"type": "string"},
+                        "title": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+                        "comment": {"type": "string"},
+                    },
+                }
+            },
+        },
+        "paths": {
+            "/loans/{reader}": {
+                "parameters": [{"in": "path", "name": "reader"}],
+                "post": {
+                    "security": [{"o": []}],
+                    "responses": {},
+                    "requestBody": {
+                        "content": {
+                            "application/json": {
+                                "schema": {"type": "array", "items": {"$ref": "#/components/schemas/Loan"}}
+                            }
+                        }
+                    },
+                },
+            }
+        },
+    }
+    made = collection(document, "https://library.example", {"title": "Faust", "reader": "7"})
+    _, folder = made["item"]
+    request = folder["item"][0]["request"]
+    assert request["url"]["raw"] == "{{baseUrl}}/loans/{{reader}}"
+    assert json.loads(request["body"]["raw"]) == [
+        {"kind": "short", "days": 7, "note": "", "title": "{{title}}"}
+    ]
+
+
+def test_every_sample_value_is_used():
+    assert set(SAMPLE) <= set(names_in(COLLECTION["item"]))
