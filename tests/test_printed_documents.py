@@ -15,6 +15,7 @@ from verifier.formats import markdown
 
 COMMITTED = Path(__file__).parent.parent / "api_spec"
 PRINTED = {"reasons.md": markdown.reasons, "profiles.md": markdown.profiles}
+FROM_THE_ROUTES = ("openapi.json", "postman_collection.json")
 
 
 def lines_of(text: str, *starts: str) -> list[str]:
@@ -34,12 +35,12 @@ def test_the_committed_document_is_what_the_tables_print(name: str):
     assert committed == PRINTED[name](), f"run `make spec` and commit api_spec/{name}"
 
 
-def test_the_command_writes_all_three_into_a_folder_that_it_makes(tmp_path: Path):
+def test_the_command_writes_all_of_them_into_a_folder_that_it_makes(tmp_path: Path):
     folder = tmp_path / "new" / "spec"
     run = CliRunner().invoke(main, ["spec", str(folder)])
     assert run.exit_code == 0, run.output
-    assert {path.name for path in folder.iterdir()} == {"openapi.json", *PRINTED}
-    assert run.stdout.split() == [str(folder / name) for name in ("openapi.json", *PRINTED)]
+    assert {path.name for path in folder.iterdir()} == {*FROM_THE_ROUTES, *PRINTED}
+    assert run.stdout.split() == [str(folder / name) for name in (*FROM_THE_ROUTES, *PRINTED)]
     for name, text in PRINTED.items():
         assert (folder / name).read_bytes() == text().encode()
     assert (folder / "openapi.json").read_text("utf-8") == CliRunner().invoke(main, ["openapi"]).stdout
@@ -51,7 +52,7 @@ def test_the_command_writes_into_api_spec_when_no_folder_is_named(
     monkeypatch.chdir(tmp_path)
     assert CliRunner().invoke(main, ["spec"]).exit_code == 0
     assert sorted(path.name for path in (tmp_path / "api_spec").iterdir()) == [
-        "openapi.json",
+        *FROM_THE_ROUTES,
         *sorted(PRINTED),
     ]
 

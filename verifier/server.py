@@ -10,6 +10,7 @@ import msgspec
 from gunicorn import util
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
+from gunicorn.glogging import Logger
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine
 from gunicorn.workers.gthread import ThreadWorker
 
@@ -44,6 +45,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         util.write_nonblock(client, head.encode() + body)
 
 
+class Log(Logger):  # type: ignore[misc]
+    """gunicorn's records go the way of all others: JSON lines on stderr."""
+
+    def setup(self, cfg: Any) -> None:
+        """As its parent, without a handler of its own."""
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+
+
 class Server(BaseApplication):  # type: ignore[misc]
     """The arbiter's application; each worker builds its own service."""
 
@@ -62,6 +73,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "timeout": 30,
             "graceful_timeout": 10,
             "loglevel": "warning",
+            "logger_class": "verifier.server.Log",
             "proc_name": "verifier",
             "child_exit": _child_exit,
             "worker_exit": _worker_exit,
@@ -77,7 +89,6 @@ class Server(BaseApplication):  # type: ignore[misc]
         """In the worker, after the fork: threads and connections are its own."""
         from verifier.app import build, create_app  # noqa: PLC0415 - the arbiter that forks stays small
 
-        logs.configure(self._settings.log_level)
         self.service = build(self._settings, threads=self._threads)
         return create_app(self.service)
 
@@ -128,7 +139,9 @@ def main() -> None:
     """
     _die_with_parent()
     bind, workers, threads = sys.argv[1:]
-    Server(from_env(os.environ), bind, int(workers), int(threads)).run()
+    settings = from_env(os.environ)
+    logs.configure(settings.log_level)
+    Server(settings, bind, int(workers), int(threads)).run()
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ ATTEMPTS = 3
 _SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0600",
-    "max_connections": "100",
+    "max_connections": "200",
     "shared_buffers": "128MB",
     "fsync": "on",
     "synchronous_commit": "on",

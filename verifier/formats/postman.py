@@ -116,7 +116,7 @@ def _query(parameter: Json, variables: Mapping[str, str]) -> dict[str, Any]:
     name = parameter["name"]
     return {
         "key": name,
-        "value": f"{{{{{name}}}}}",
+        "value": f"{{{{{name}}}}}" if name in variables else "",
         "description": parameter.get("description", ""),
         "disabled": not parameter.get("required", False) and name not in variables,
     }

@@ -14,6 +14,8 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
+    RowMapping,
+    Select,
     bindparam,
     delete,
     func,
@@ -24,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 
 from verifier.domain.pack import Site, SiteType
+from verifier.storage.database import twice
 from verifier.storage.tables import clients, control, revoked_tokens, sites
 
 _KEPT_AFTER_EXPIRY = timedelta(minutes=1)
@@ -80,8 +83,7 @@ class Access:
 
     def site(self, gln: str) -> Site | None:
         """The site with this GLN."""
-        with self._reading.connect() as connection:
-            row = connection.execute(select(sites).where(sites.c.gln == gln)).mappings().first()
+        row = self._first(select(sites).where(sites.c.gln == gln))
         return _site(row) if row else None
 
     def add_client(
@@ -164,14 +166,14 @@ class Access:
     def is_revoked(self, jti: str) -> bool:
         """Was the token with this id revoked?"""
         statement = select(literal(value=True)).where(revoked_tokens.c.jti == jti)
-        with self._reading.connect() as connection:
-            return connection.execute(statement).first() is not None
+        return self._first(statement) is not None
 
     def generation(self) -> int:
         """The access generation: as long as it stays the same, no right was taken away."""
-        statement = select(control.c.access_generation).where(control.c.id == 1)
-        with self._reading.connect() as connection:
-            return int(connection.execute(statement).scalar_one())
+        row = self._first(select(control.c.access_generation).where(control.c.id == 1))
+        if row is None:
+            raise LookupError("the control row is missing")
+        return int(row["access_generation"])
 
     def purge_revoked_tokens(self) -> int:
         """Forget revoked tokens that have expired; the count of them."""
@@ -184,8 +186,7 @@ class Access:
             .join(sites, sites.c.gln == clients.c.gln)
             .where(which)
         )
-        with self._reading.connect() as connection:
-            row = connection.execute(statement, values).mappings().first()
+        row = self._first(statement, values)
         if row is None:
             return None
         return Client(
@@ -198,6 +199,15 @@ class Access:
             subject=row["subject"],
             revoked=row["revoked_at"] is not None,
         )
+
+    def _first(self, statement: Select[Any], values: Mapping[str, str] | None = None) -> RowMapping | None:
+        """The first row; nobody is turned away because a connection of the pool has died."""
+
+        def read() -> RowMapping | None:
+            with self._reading.connect() as connection:
+                return connection.execute(statement, values).mappings().first()
+
+        return twice(read)
 
 
 def _site(row: Mapping[Any, Any], prefix: str = "") -> Site:
