@@ -5,7 +5,7 @@ It says what the service must answer to a request and what must stand in a pack'
 
 import calendar
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -43,6 +43,7 @@ class Request:
     seal: str = "not_checked"
     entry_mode: str = "scanned"
     offline: bool = False
+    occurred_at: datetime | None = None
     declared: bool = False
     sequence: int | None = None
     key: str | None = None
@@ -216,9 +217,7 @@ class Model:
         pack = self.packs[request.pack]
         if request.operation == "reactivate":
             return self.undo(request)
-        if pack.state == "active" or (
-            pack.state == "locked" and request.reason in ("destroyed", "stolen")
-        ):
+        if pack.state == "active" or (pack.state == "locked" and request.reason in ("destroyed", "stolen")):
             return None
         own = pack.by == request.site.gln
         if own and pack.state in UNDOABLE:
@@ -228,24 +227,31 @@ class Model:
         return f"already_{pack.state}"
 
     def undo(self, request: Request) -> str | None:
-        pack, product = self.packs[request.pack], self.products[request.gtin]
-        european = product.profile == "eu_fmd"
+        pack = self.packs[request.pack]
         if pack.state == "active":
             return "undo_state_mismatch"
         if pack.state not in UNDOABLE:
             return "undo_not_possible"
-        if pack.by != request.site.gln:
-            return "undo_other_site"
+        refused = {
+            "undo_other_site": pack.by != request.site.gln,
+            "undo_too_late": self.too_late(request),
+            "undo_expired": self.expired(request),
+            "undo_recalled": self.batches[request.gtin, pack.lot].recalled
+            or self.products[request.gtin].withdrawn,
+            "undo_supplied_to_public": self.european(request)
+            and pack.state == "dispensed"
+            and not request.declared,
+        }
+        return next((code for code, holds in refused.items() if holds), None)
+
+    def too_late(self, request: Request) -> bool:
+        pack = self.packs[request.pack]
         assert pack.since is not None
-        if european and pack.state != "locked" and self.now - pack.since > timedelta(hours=240):
-            return "undo_too_late"
-        if self.expired(request):
-            return "undo_expired"
-        if self.batches[request.gtin, pack.lot].recalled or product.withdrawn:
-            return "undo_recalled"
-        if european and pack.state == "dispensed" and not request.declared:
-            return "undo_supplied_to_public"
-        return None
+        limited = self.european(request) and pack.state != "locked"
+        return limited and self.now - pack.since > timedelta(hours=240)
+
+    def european(self, request: Request) -> bool:
+        return self.products[request.gtin].profile == "eu_fmd"
 
     def alert(self, request: Request, code: str) -> tuple[str, int] | None:
         raised = self.hub_code(request, code)
@@ -281,12 +287,7 @@ class Model:
         """What this site could do now, the circumstances of the scan being as they are."""
 
         def possible(operation: str, reason: str | None = None) -> bool:
-            asked = Request(
-                **{
-                    **vars(request),
-                    "operation": operation, "reason": reason, "offline": False, "declared": True,
-                }  # fmt: skip
-            )
+            asked = replace(request, operation=operation, reason=reason, offline=False, declared=True)
             return may(request.site.kind, operation, reason) and self.code(asked) == "ok"
 
         reasons = ("destroyed", "exported", "sample", "free_sample", "stolen", "locked", "checked_out")

@@ -50,16 +50,14 @@ def test_without_redis_everything_works_and_a_stop_leaves_nothing(plain: Running
     ends_without_a_trace(plain, signal.SIGTERM)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_without_a_trace(number: signal.Signals):
+def test_a_signal_ends_it_without_a_trace_and_it_starts_again():
     with running() as service:
         caller = service.caller("4012345000016", "pharmacy")
-        (pack,) = new_packs(1)
-        service.load([pack])
-        assert caller.dispense(pack).code == "ok"
-        ends_without_a_trace(service, number)
-        service.start()
-        assert caller.verify(pack).code == "already_done_here"
+        for number in (signal.SIGTERM, signal.SIGINT):
+            assert caller.verify(*new_packs(1)).code == "unknown_product"
+            ends_without_a_trace(service, number)
+            service.start()
+            caller.hang_up()
 
 
 def ends_without_a_trace(service: Running, number: signal.Signals) -> None:

@@ -84,7 +84,8 @@ def supervise(command: list[str], environment: dict[str, str], address: str) -> 
 def prepare(ready: Settings, settings: Settings) -> Path:
     """What must be there before the first worker: the schema, the signing key, a folder for metrics.
 
-    The folder is returned; those of processes that are gone are removed.
+    The folder is returned, empty; those of processes that are gone are removed. In a container every process
+    in turn has our number.
     """
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     if settings.embedded:
@@ -94,9 +95,9 @@ def prepare(ready: Settings, settings: Settings) -> Path:
     SigningKey.load_or_create(settings.signing_key)
     folder = settings.home / f"metrics-{os.getpid()}"
     for old in settings.home.glob("metrics-*"):
-        if not Path(f"/proc/{old.name.removeprefix('metrics-')}").exists():
+        if old == folder or not Path(f"/proc/{old.name.removeprefix('metrics-')}").exists():
             shutil.rmtree(old, ignore_errors=True)
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir(mode=0o700)
     return folder
 
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from verifier.domain.codes import PackCode
 from verifier.domain.machine import Accepted, Guard, Table, first_refusal
 from verifier.domain.pack import Batch, Found, Pack, Product, Site, State
+from verifier.domain.retention import Clock
 
 
 class Operation(StrEnum):
@@ -95,6 +96,7 @@ class Profile:
         alert_as: one alert code for every cause, or None for the hub codes of the reasons table.
         undo_alerts: refusals of an undo that raise an alert in this market, with the alert code.
         quiet_repeats: how often a site may repeat its own change before it raises an alert.
+        retention: how long records are kept; without any clock for ever.
     """
 
     code: str
@@ -105,6 +107,7 @@ class Profile:
     alert_as: str | None = None
     undo_alerts: Mapping[str, str] = field(default_factory=dict)
     quiet_repeats: int = 3
+    retention: tuple[Clock, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
-from verifier.domain.elements import CONTENT, GTIN, value_fault
-from verifier.domain.gs1 import LONGEST_VALUE
+from verifier.domain.elements import CONTENT, EXPIRY, GTIN, LOT, PPN, PRODUCTION, SERIAL, value_fault
+from verifier.domain.gs1 import GTIN_LENGTH, LONGEST_VALUE, MAX_TEXT
 
 if TYPE_CHECKING:
     import re
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from datetime import date
 # Real codes need some dozens of steps; one that needs more is refused like one with several splits.
 _MAX_STEPS = 500
+
+# No longer value is worth a try, which keeps the search of a hostile text short.
+_LONGEST = {LOT: MAX_TEXT, SERIAL: MAX_TEXT, GTIN: GTIN_LENGTH, PPN: 12, PRODUCTION: 8, EXPIRY: 6}
 
 
 class Identifier(NamedTuple):
@@ -100,7 +103,8 @@ def _ends(text: str, start: int, identifier: Identifier, grammar: Grammar, *, cu
     yield len(text)
     if cut:
         ends = (hidden.start() for hidden in grammar.hidden.finditer(text, start + 1))
-        yield from takewhile(lambda end: end <= start + LONGEST_VALUE, ends)
+        longest = start + _LONGEST.get(identifier.element, LONGEST_VALUE)
+        yield from takewhile(lambda end: end <= longest, ends)
 
 
 def _may_follow(element: str, value: str, found: Mapping[str, str]) -> bool:

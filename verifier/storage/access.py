@@ -24,6 +24,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import NoResultFound
 
 from verifier.domain.pack import Site, SiteType
 from verifier.storage.database import twice
@@ -172,7 +173,7 @@ class Access:
         """The access generation: as long as it stays the same, no right was taken away."""
         row = self._first(select(control.c.access_generation).where(control.c.id == 1))
         if row is None:
-            raise LookupError("the control row is missing")
+            raise NoResultFound("the control row is missing")
         return int(row["access_generation"])
 
     def purge_revoked_tokens(self) -> int:

@@ -8,6 +8,7 @@ from sqlalchemy.exc import DBAPIError
 
 Result = TypeVar("Result")
 
+CONNECT_S = 3
 STATEMENT_MS = 5_000
 LOCK_MS = 2_000
 """A twin with the same idempotency key, or a neighbour on the same pack, is waited for so long."""
@@ -29,7 +30,7 @@ def connect(url: str, *, pool: int = 10) -> Engine:
         max_overflow=0,
         pool_timeout=5,
         pool_use_lifo=True,
-        connect_args={"options": options, "connect_timeout": 3, "application_name": "verifier"},
+        connect_args={"options": options, "connect_timeout": CONNECT_S, "application_name": "verifier"},
     )
 
 

@@ -199,6 +199,7 @@ alerts = Table(
     Column("status", Text(), nullable=False, server_default="new"),
     _instant("raised_at"),
     _instant("last_at"),
+    _instant("closed_at", nullable=True),
     _text("operation"),
     _text("lot", nullable=True),
     Column("expiry", Integer(), nullable=True),

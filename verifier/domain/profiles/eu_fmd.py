@@ -16,6 +16,8 @@ from verifier.domain.lifecycle import Action as A  # noqa: N817 - the columns of
 from verifier.domain.lifecycle import Profile
 from verifier.domain.machine import Row, Table
 from verifier.domain.pack import State as S  # noqa: N817 - the columns of a table
+from verifier.domain.retention import Clock, Start
+from verifier.domain.retention import RecordClass as R
 
 IN_TRADE = (seal_intact, not_withdrawn, not_recalled, in_date, not_on_hold)
 UNDO = (same_site, within(days=10), undo_in_date, undo_not_recalled)
@@ -53,6 +55,11 @@ PROFILE = Profile(
         Row(S.FREE_SAMPLE, A.REACTIVATE,  S.ACTIVE,      UNDO,        "Art. 13(1)"),
         Row(S.CHECKED_OUT, A.REACTIVATE,  S.ACTIVE,      UNDO,        "Art. 13(1)"),
         Row(S.LOCKED,      A.REACTIVATE,  S.ACTIVE,      UNDO_LOCK,   "EMVS: no time limit for a lock"),
+    ),
+    retention=(
+        #     keeps          from           years  basis
+        Clock(R.TRANSACTION, Start.EXPIRY,  1,     "Art. 33(4), 35(1)(g)"),
+        Clock(R.TRANSACTION, Start.RELEASE, 5,     "Art. 33(4), 35(1)(g)"),
     ),
 )
 # fmt: on

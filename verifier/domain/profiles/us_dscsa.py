@@ -18,6 +18,8 @@ from verifier.domain.lifecycle import Action as A  # noqa: N817 - the columns of
 from verifier.domain.lifecycle import Profile
 from verifier.domain.machine import Row, Table
 from verifier.domain.pack import State as S  # noqa: N817 - the columns of a table
+from verifier.domain.retention import Clock, Start
+from verifier.domain.retention import RecordClass as R
 
 IN_TRADE = (seal_intact, not_withdrawn, not_recalled, in_date, not_on_hold)
 UNDO = (same_site, undo_in_date, undo_not_recalled)
@@ -54,6 +56,14 @@ PROFILE = Profile(
         Row(S.FREE_SAMPLE, A.REACTIVATE,  S.ACTIVE,      UNDO,   "correction by the site that erred"),
         Row(S.CHECKED_OUT, A.REACTIVATE,  S.ACTIVE,      UNDO,   "correction by the site that erred"),
         Row(S.LOCKED,      A.REACTIVATE,  S.ACTIVE,      UNDO,   "360eee-1(c)(4)(A)(ii), (d)(4)(A)(iii)"),
+    ),
+    retention=(
+        #     keeps            from              years  basis
+        Clock(R.TRANSACTION,   Start.EXPIRY,     0,     "360eee-1(b)(4)(C), (c)(4)(D): may still be verified"),
+        Clock(R.TRANSACTION,   Start.RELEASE,    6,     "360eee-1(c)(1)(A)(v)"),
+        Clock(R.TRANSACTION,   Start.LAST_EVENT, 6,     "360eee-1(c)(1)(A)(v)"),
+        Clock(R.INVESTIGATION, Start.CONCLUSION, 6,     "360eee-1(c)(4)(A)(iii), (d)(4)(A)(iv)"),
+        Clock(R.DISPOSITION,   Start.DISPOSAL,   6,     "360eee-1(c)(4)(B)(v), (d)(4)(B)(v)"),
     ),
 )
 # fmt: on
