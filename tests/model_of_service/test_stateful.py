@@ -342,7 +342,7 @@ def people(world: World) -> dict[str, Person]:
     }
 
 
-@pytest.mark.parametrize(("machine", "examples", "steps"), [(Machine, 20, 40), (MachineWithCommands, 2, 40)])
+@pytest.mark.parametrize(("machine", "examples", "steps"), [(Machine, 14, 40), (MachineWithCommands, 2, 40)])
 def test_the_service_answers_what_the_model_says(
     world: World, people: dict[str, Person], machine: type[Machine], examples: int, steps: int
 ):

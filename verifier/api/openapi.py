@@ -66,7 +66,17 @@ def finish(api: ProblemApi) -> None:
     """Put in the schemas of every type that a route has named."""
     _, components = msgspec.json.schema_components([*_TYPES, ProblemOut], ref_template=REF)
     for name, schema in components.items():
-        api.spec.components.schema(name, schema)
+        api.spec.components.schema(name, with_instants(schema))
+
+
+def with_instants(schema: dict[str, Any]) -> dict[str, Any]:
+    """Every time that we answer is RFC 3339, which the types alone do not say; all are named alike."""
+    for name, property_ in schema.get("properties", {}).items():
+        if name.endswith(("_at", "_since")):
+            for way in property_.get("anyOf", [property_]):
+                if way["type"] == "string":
+                    way["format"] = "date-time"
+    return schema
 
 
 def body(kind: type, *, keyed: bool = False) -> Callable[[View], View]:
@@ -76,7 +86,7 @@ def body(kind: type, *, keyed: bool = False) -> Callable[[View], View]:
     }
     parameters = [_language()]
     if keyed:
-        text = {"type": "string", "minLength": 1, "maxLength": 255}
+        text = {"type": "string", "pattern": "^[ -~]{1,255}$"}
         parameters.append({"in": "header", "name": "Idempotency-Key", "required": True, "schema": text})
     return _document(doc | {"parameters": parameters})
 

@@ -20,10 +20,29 @@ Pseudonym = Annotated[
 ]
 Instant = Annotated[datetime, Meta(tz=True)]
 Reason = Annotated[str, Meta(min_length=1, max_length=500, pattern=_NO_NUL)]
-Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=_NO_NUL)]
-GTIN = Annotated[str, Meta(description="8, 12, 13 or 14 digits with a right check digit.", max_length=14)]
-LOT = Annotated[str, Meta(description="1 to 20 characters of GS1 set 82.", max_length=64)]
+Key = Annotated[str, Meta(pattern=r"^[ -~]{1,255}$(?!\n)")]
 GLN = Annotated[str, Meta(pattern=r"^[0-9]{13}$(?!\n)")]
+Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=_NO_NUL)]
+
+
+def _checked_elsewhere(pattern: str, description: str) -> Meta:
+    """For the document only: the pack code's own rules say what is wrong, and all of it at once."""
+    return Meta(description=description, extra_json_schema={"pattern": pattern})
+
+
+_SET_82 = r'^[!"%-?A-Z_a-z]{1,20}$'
+GTIN = Annotated[
+    str, _checked_elsewhere("^([0-9]{8}|[0-9]{12,14})$", "8, 12, 13 or 14 digits with a right check digit.")
+]
+PPN = Annotated[str, _checked_elsewhere("^11[0-9]{10}$", "PPN of agency 11: PZN and two check digits.")]
+SERIAL = Annotated[str, _checked_elsewhere(_SET_82, "1 to 20 characters of GS1 set 82.")]
+LOT = Annotated[str, _checked_elsewhere(_SET_82, "1 to 20 characters of GS1 set 82.")]
+EXPIRY = Annotated[
+    str,
+    _checked_elsewhere(
+        "^([0-9]{6}|[0-9]{4}-[0-9]{2}-[0-9]{2})$", "YYMMDD, day 00 = the month, or YYYY-MM-DD."
+    ),
+]
 
 
 class DecommissionReason(StrEnum):
@@ -51,11 +70,11 @@ class PackIn(Struct, forbid_unknown_fields=True, kw_only=True):
     code: Annotated[str, Meta(max_length=8192, description="What the scanner read, GS as U+001D.")] | None = (
         None
     )
-    gtin: str | None = None
-    ppn: str | None = None
-    serial: str | None = None
-    lot: str | None = None
-    expiry: Annotated[str, Meta(description="YYMMDD, day 00 = the month, or YYYY-MM-DD.")] | None = None
+    gtin: GTIN | None = None
+    ppn: PPN | None = None
+    serial: SERIAL | None = None
+    lot: LOT | None = None
+    expiry: EXPIRY | None = None
     entry_mode: EntryMode = EntryMode.SCANNED
     seal: Seal = Seal.NOT_CHECKED
     occurred_at: Instant | None = None
@@ -99,38 +118,57 @@ class ProductIn(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=
     strength: Text | None = None
     form: Text | None = None
     pack_size: Text | None = None
-    ppn: str | None = None
+    ppn: PPN | None = None
     nhrn: Annotated[str, Meta(max_length=20, pattern=_NO_NUL)] | None = None
     profile: str | None = None
     manufacturer_gln: GLN | None = None
 
 
-class BulkOperation(StrEnum):
-    """What may stand in a bulk request."""
-
-    VERIFY = "verify"
-    DISPENSE = "dispense"
-    DECOMMISSION = "decommission"
-    REACTIVATE = "reactivate"
-    RETURNS_CHECK = "returns_check"
+class VerifyItem(PackIn, forbid_unknown_fields=True, kw_only=True, tag_field="operation", tag="verify"):
+    """One pack to verify."""
 
 
-class BulkItem(PackIn, forbid_unknown_fields=True, kw_only=True):
-    """One pack with its operation. Changes need the key; a decommission needs the reason."""
+class ReturnsItem(
+    PackIn, forbid_unknown_fields=True, kw_only=True, tag_field="operation", tag="returns_check"
+):
+    """One returned pack."""
 
-    operation: BulkOperation
-    idempotency_key: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
-    reason: DecommissionReason | None = None
-    not_supplied_to_public: bool = False
+
+class DispenseItem(PackIn, forbid_unknown_fields=True, kw_only=True, tag_field="operation", tag="dispense"):
+    """One pack supplied to a patient."""
+
+    idempotency_key: Key
+
+
+class DecommissionItem(
+    DecommissionIn, forbid_unknown_fields=True, kw_only=True, tag_field="operation", tag="decommission"
+):
+    """One pack that leaves the supply chain."""
+
+    idempotency_key: Key
+
+
+class ReactivateItem(
+    ReactivateIn, forbid_unknown_fields=True, kw_only=True, tag_field="operation", tag="reactivate"
+):
+    """One change to undo."""
+
+    idempotency_key: Key
+
+
+Item = VerifyItem | ReturnsItem | DispenseItem | DecommissionItem | ReactivateItem
 
 
 class BulkIn(Struct, forbid_unknown_fields=True, kw_only=True):
     """1 to 1,000 packs."""
 
-    items: Annotated[list[BulkItem], Meta(min_length=1, max_length=1000)]
+    items: Annotated[list[Item], Meta(min_length=1, max_length=1000)]
+
+
+_RESULTS = [{"$ref": f"#/components/schemas/{name}"} for name in ("Verdict", "ReturnsVerdict", "ProblemOut")]
 
 
 class BulkOut(Struct, kw_only=True):
     """A verdict (with `replayed` where it was) or a problem an item, in order."""
 
-    results: list[dict[str, Any]]
+    results: list[Annotated[dict[str, Any], Meta(extra_json_schema={"anyOf": _RESULTS})]]

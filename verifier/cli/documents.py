@@ -16,7 +16,6 @@ SAMPLE = {
     "serial": "S1",
     "lot": "ABC123",
     "expiry": "301231",
-    "operation": "decommission",
     "reason": "locked",
     "name": "Painaway",
     "event_id": "",

@@ -21,7 +21,7 @@ COMMANDS = {
     "demo": "verifier.cli.demo:demo",
 }
 EXPECTED = {"BadSettings", "EmbeddedError", "MisconfiguredError"}
-UNDEFINED_TABLE = "42P01"
+OLDER_SCHEMA = {"42P01", "42703"}  # no such table, no such column
 
 
 class Commands(click.Group):
@@ -61,7 +61,7 @@ def in_a_sentence(error: BaseException) -> str | None:
     elif "DatabaseError" not in kinds:
         return None
     said = str(error).strip().partition("\n")[0]  # behind the first line come values
-    missing = getattr(error, "sqlstate", None) == UNDEFINED_TABLE
+    missing = getattr(error, "sqlstate", None) in OLDER_SCHEMA
     return f"The database cannot be used: {said}.{' Run `verifier migrate` first.' if missing else ''}"
 
 

@@ -30,7 +30,7 @@ from verifier.domain.pack import Site, SiteType
 from verifier.storage.database import twice
 from verifier.storage.tables import clients, control, revoked_tokens, sites
 
-_KEPT_AFTER_EXPIRY = timedelta(minutes=1)
+KEPT_AFTER_EXPIRY = timedelta(minutes=1)
 """Longer than any leeway that a check of a token grants, so that a revoked one never comes back."""
 
 
@@ -238,5 +238,5 @@ def _raise_generation(connection: Connection) -> None:
 
 
 def _forget_expired(connection: Connection) -> int:
-    expired = revoked_tokens.c.expires_at < func.now() - _KEPT_AFTER_EXPIRY
+    expired = revoked_tokens.c.expires_at < func.now() - KEPT_AFTER_EXPIRY
     return connection.execute(delete(revoked_tokens).where(expired)).rowcount

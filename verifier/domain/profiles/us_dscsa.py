@@ -59,7 +59,7 @@ PROFILE = Profile(
     ),
     retention=(
         #     keeps            from              years  basis
-        Clock(R.TRANSACTION,   Start.EXPIRY,     0,     "360eee-1(b)(4)(C), (c)(4)(D): may still be verified"),
+        Clock(R.TRANSACTION,   Start.EXPIRY,     0,     "360eee-1(b)(4)(C), (c)(4)(D): answers"),
         Clock(R.TRANSACTION,   Start.RELEASE,    6,     "360eee-1(c)(1)(A)(v)"),
         Clock(R.TRANSACTION,   Start.LAST_EVENT, 6,     "360eee-1(c)(1)(A)(v)"),
         Clock(R.INVESTIGATION, Start.CONCLUSION, 6,     "360eee-1(c)(4)(A)(iii), (d)(4)(A)(iv)"),
