@@ -17,7 +17,10 @@ _GLN_DIGITS = 13
 
 
 class BadSettings(Exception):
-    """The start is refused. `code` is stable (E001 …); the sentence says what to change."""
+    """The start is refused. `code` is stable (E001 …); the sentence says what to change.
+
+    E001 to E004 are found here, E005 to E007 where the database is looked at (`cli.checks.database`).
+    """
 
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(f"{code}: {sentence}")

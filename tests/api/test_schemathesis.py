@@ -54,6 +54,13 @@ def packs(world: World) -> list[dict[str, Any]]:
     return [*made, world.pack(stored=False)]
 
 
+@pytest.fixture(scope="module")
+def ids(world: World, person: Person) -> dict[str, str]:
+    """An event and an alert of this person's."""
+    verdict = person.verify(world.pack() | {"serial": "NEVER"})
+    return {"event_id": verdict["event_id"], "alert_id": verdict["alert"]["id"]}
+
+
 def about(pack: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
     """The same request about this pack, and each item of a bulk request."""
     if isinstance(body.get("items"), list):
@@ -62,7 +69,9 @@ def about(pack: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in body.items() if name not in ELEMENTS} | pack
 
 
-def explore(schema: Any, person: Person, route: tuple[str, str], packs: list[dict[str, Any]]) -> None:
+def explore(
+    schema: Any, person: Person, route: tuple[str, str], packs: list[dict[str, Any]], ids: dict[str, str]
+) -> None:
     """Call the route with generated data; with packs, every other time about one of them."""
     method, path = route
     operation = schema[path][method]
@@ -81,8 +90,12 @@ def explore(schema: Any, person: Person, route: tuple[str, str], packs: list[dic
     def each(case: Any, pack: dict[str, Any] | None) -> None:
         if pack is not None and isinstance(case.body, dict):
             case.body = about(pack, case.body)
-        if pack is not None and method == "GET" and case.query:
-            case.query = {name: pack.get(name, value) for name, value in case.query.items()}
+        if pack is not None and method == "GET" and "/packs" in path:
+            case.query = pack if path == "/v1/packs" else {name: pack[name] for name in ("gtin", "serial")}
+        if pack is not None:
+            case.path_parameters = {
+                name: ids.get(name, value) for name, value in (case.path_parameters or {}).items()
+            }
         # in a bulk request a bad item is answered for itself
         checks = [check for check in CHECKS if path != "/v1/bulk" or check is not negative_data_rejection]
         case.call_and_validate(headers=person.headers(), checks=checks)
@@ -92,13 +105,13 @@ def explore(schema: Any, person: Person, route: tuple[str, str], packs: list[dic
 
 @pytest.mark.parametrize("route", PACK_ROUTES, ids=" ".join)
 def test_answers_about_packs_are_as_documented(
-    schema: Any, person: Person, packs: list[dict[str, Any]], route: tuple[str, str]
+    schema: Any, person: Person, packs: list[dict[str, Any]], ids: dict[str, str], route: tuple[str, str]
 ):
-    explore(schema, person, route, packs)
+    explore(schema, person, route, packs, ids)
 
 
 @pytest.mark.parametrize("name", ["wholesaler", "manufacturer", "regulator"])
 @pytest.mark.parametrize("route", sorted(set(ROUTES) - set(PACK_ROUTES)), ids=" ".join)
 def test_answers_to_commands_are_as_documented(world: World, schema: Any, name: str, route: tuple[str, str]):
     """Without a product that is there, since a command that is carried out takes its second."""
-    explore(schema, getattr(world, name), route, [])
+    explore(schema, getattr(world, name), route, [], {})

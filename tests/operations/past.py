@@ -79,8 +79,9 @@ class Past:
     def alert(self, gtin: int, serial: str, at: datetime, closed: datetime | None = None) -> None:
         self.run(
             "INSERT INTO alerts (alert_id, gtin, serial, site_gln, code, day, cause, count, raised_at,"
-            " last_at, closed_at, operation, client_id, event_id, details) VALUES (:id, :gtin, :serial, :site,"
-            " 'A7', :day, 'already_dispensed', 1, :at, :at, :closed, 'dispense', 'client', :event, '{}')",
+            " last_at, closed_at, operation, client_id, event_id, details) VALUES (:id, :gtin, :serial,"
+            " :site, 'A7', :day, 'already_dispensed', 1, :at, :at, :closed, 'dispense', 'client', :event,"
+            " '{}')",
             id=uuid.uuid4(), gtin=gtin, serial=serial, site=SITE, day=at.date(), at=at, closed=closed,
             event=uuid.uuid4(),
         )  # fmt: skip

@@ -15,10 +15,13 @@ from typing import Any
 
 import click
 import urllib3
+from sqlalchemy.exc import SQLAlchemyError
 
+from verifier.cli.checks.database import judge, refuse_start
 from verifier.cli.session import running, say
 from verifier.oauth.keys import SigningKey
 from verifier.settings import Settings, check_bind, from_env
+from verifier.storage.condition import database_facts
 from verifier.storage.database import connect
 from verifier.storage.migrate import migrate
 
@@ -92,6 +95,7 @@ def prepare(ready: Settings, settings: Settings) -> Path:
         engine = connect(str(ready.database_url), pool=1)
         migrate(engine)
         engine.dispose()
+    check_database(str(ready.database_url))
     SigningKey.load_or_create(settings.signing_key)
     folder = settings.home / f"metrics-{os.getpid()}"
     for old in settings.home.glob("metrics-*"):
@@ -99,6 +103,22 @@ def prepare(ready: Settings, settings: Settings) -> Path:
             shutil.rmtree(old, ignore_errors=True)
     folder.mkdir(mode=0o700)
     return folder
+
+
+def check_database(url: str) -> None:
+    """Refuse a database that cannot be right; one that is away may come, and is waited for as always.
+
+    Raises:
+        BadSettings: E005 to E007.
+    """
+    try:
+        facts = database_facts(url)
+    except SQLAlchemyError:
+        say(
+            "The database does not answer yet; until it does, every answer is 503. `verifier doctor` tells more."
+        )
+        return
+    refuse_start(judge(facts))
 
 
 def announce(address: str, child: subprocess.Popen[bytes]) -> None:

@@ -5,6 +5,6 @@ them, and after any kill -9 the next user finds everything that was committed.
 """
 
 from verifier.embedded.errors import EmbeddedError
-from verifier.embedded.session import Servers, servers
+from verifier.embedded.session import Servers, running, servers
 
-__all__ = ["EmbeddedError", "Servers", "servers"]
+__all__ = ["EmbeddedError", "Servers", "running", "servers"]

@@ -66,6 +66,27 @@ def servers(
             user.leave()
 
 
+def running(home: Path = Path("var")) -> Servers | None:
+    """Where the servers of this home are while they run, else None; nothing is started, made or changed.
+
+    Raises:
+        EmbeddedError: `data_missing`.
+    """
+    found = Home(home.expanduser().resolve())
+    if not Postgres(found).healthy():
+        return None
+    redis = Redis(found)
+    with_redis = found.alive_lock("redis").exists() and redis.healthy()
+    return Servers(*_urls(found, with_redis=with_redis), ())
+
+
+def _urls(home: Home, *, with_redis: bool) -> tuple[str, str | None]:
+    password = quote(home.password() or "", safe="")
+    folder = quote(str(Postgres(home).socket_folder))
+    database = f"postgresql+psycopg://{NAME}:{password}@/{NAME}?host={folder}"
+    return database, f"unix://{quote(str(Redis(home).socket))}?db=0" if with_redis else None
+
+
 class _User:
     def __init__(self, home: Home, progress: Progress, *, redis: bool, namespace: bool) -> None:
         self._home = home
@@ -92,7 +113,7 @@ class _User:
                 notes.append(
                     f"Running as root, so the servers use an unprivileged account and the folder {data}."
                 )
-            urls = self._urls(with_redis=self._redis in used)
+            urls = _urls(self._home, with_redis=self._redis in used)
         self._watch = _Watch(used, self._alone, self._progress)
         self._watch.start()
         return Servers(*urls, tuple(notes))
@@ -107,12 +128,6 @@ class _User:
                 self._redis.stop()
                 self._postgres.stop()
                 self._home.remove_sockets()
-
-    def _urls(self, *, with_redis: bool) -> tuple[str, str | None]:
-        password = quote(self._home.password() or "", safe="")
-        folder = quote(str(self._postgres.socket_folder))
-        database = f"postgresql+psycopg://{NAME}:{password}@/{NAME}?host={folder}"
-        return database, f"unix://{quote(str(self._redis.socket))}?db=0" if with_redis else None
 
     def _alone(self) -> AbstractContextManager[None]:
         waiting = "Waiting for another process to start or stop the servers."

@@ -1,4 +1,4 @@
-"""An OpenAPI document as a Postman collection (format 2.1.0). Pure; knows HTTP and OAuth, nothing of packs.
+"""An OpenAPI document as a Postman collection (format 2.1.0). Pure; knows nothing of packs.
 
 Bodies are made from the schemas: what is required, and every property that a variable is named like.
 """

@@ -66,6 +66,14 @@ class RemoteKeys:
         self._attempted = float("-inf")
         self._fetching = threading.Lock()
 
+    def ask(self) -> int:
+        """How many keys the issuer publishes now that it may sign with; what is held stays as it is.
+
+        Raises:
+            KeysUnavailableError: its JWK set could not be fetched or read.
+        """
+        return len(_usable(_fetch(self._pool, self._url), self._algorithms))
+
     def find(self, sealed: Sealed) -> Key | None:
         """The key for a token whose header was checked; None when the issuer has none or cannot be asked."""
         if self._age() > FRESH_SECONDS:

@@ -138,7 +138,7 @@ class Spool:
             try:
                 file = SpoolFile.adopt(path)
                 if file is not None:
-                    with suppress():
+                    with closing(file):
                         self._empty(file)
             except OSError as error:  # another one's file must not wait for this one
                 _log.warning("%s cannot be taken over: %s", path, error.strerror)
