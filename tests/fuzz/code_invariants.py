@@ -1,15 +1,12 @@
 """What must hold for every text that a scanner or a caller can send as a pack code."""
 
-import os
 import re
-import time
 from datetime import date
 
 from verifier.domain.codes import FieldError, PackCode, Unreadable, element_string, from_elements, parse
 from verifier.domain.gs1 import check_digit
 
 TODAY = date(2026, 11, 21)
-LONGEST = float(os.environ.get("FUZZ_LONGEST", "0.1"))  # seconds of this thread's own time
 _SET_82 = re.compile(r"[!\"%-?A-Z_a-z]{1,20}")
 _GTIN = re.compile(r"[0-9]{14}")
 _TELLING = 8  # a serial as long as this, with a digit, stands in no sentence of ours by accident
@@ -33,10 +30,7 @@ SEEDS = (
 
 def check(text: str) -> None:
     """Raise AssertionError when something does not hold. A text of `\\0` gtin `\\0` ppn … is elements."""
-    started = time.thread_time()
     result = _elements(text) if text.startswith("\0") else parse(text, today=TODAY)
-    spent = time.thread_time() - started
-    assert spent < LONGEST, f"{spent:.3f} s"
     if isinstance(result, PackCode):
         check_accepted(result)
     elif isinstance(result, Unreadable):

@@ -13,10 +13,12 @@ import copy
 import os
 import random
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
@@ -67,7 +69,7 @@ def changes(node: ast.AST):
             yield lambda: assign(node, "value", not value)
         case ast.Constant(value=int() as value):
             yield lambda: assign(node, "value", value + 1)
-        case ast.Constant(value=str() as value) if value:
+        case ast.Constant(value=str() as value) if value and " " not in value:  # a sentence is for people
             yield lambda: assign(node, "value", value + "~")
         case ast.Return(value=ast.expr() as value) if ast.unparse(value) != "None":
             yield lambda: assign(node, "value", ast.Constant(None))
@@ -103,10 +105,12 @@ def documentation(tree: ast.Module) -> set[int]:
 
 
 def annotations(tree: ast.Module) -> set[int]:
-    """Lines that only types and dataclasses see."""
+    """Lines that only types, dataclasses and `import *` see."""
     lines: set[int] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            lines |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
             lines |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
             lines |= {each.lineno for each in node.decorator_list}
@@ -117,6 +121,17 @@ def annotations(tree: ast.Module) -> set[int]:
 
 def defaults(node: ast.FunctionDef) -> set[int]:
     return {each.lineno for each in [*node.args.defaults, *node.args.kw_defaults] if each is not None}
+
+
+def warm_up() -> None:
+    """Import what the tests import of others, once for all children; nothing of ours."""
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    program = "import sys; sys.path.insert(0, 'tests'); import world; print(*sys.modules)"
+    listed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    for name in ["hypothesis.strategies", *listed.stdout.split()]:
+        if name.partition(".")[0] not in ("verifier", "scanner_client", "world", "__main__"):
+            with suppress(Exception):
+                import_module(name)
 
 
 def survives(mutant: Mutant, arguments: list[str], seconds: int) -> bool:
@@ -156,7 +171,7 @@ def unnoticed(mutant: Mutant, tests: list[str], more: list[str], seconds: int) -
     own = [
         str(each) for folder in tests for each in sorted(Path(folder).glob(f"test_{mutant.path.stem}*.py"))
     ]
-    arguments = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *more]
+    arguments = ["-x", "-q", "-p", "no:cacheprovider", *more]
     return all(survives(mutant, [*arguments, *named], seconds) for named in (own, tests) if named)
 
 
@@ -181,6 +196,7 @@ def main() -> int:
     asked = parser.parse_args()
     hypothesis.settings.register_profile("mutation", max_examples=30, deadline=None, derandomize=True)
     hypothesis.settings.load_profile("mutation")
+    warm_up()
     sums = [0, 0]
     say(f"{'file':44} {'possible':>8} {'taken':>6} {'noticed':>8}")
     for path in files(asked.targets):

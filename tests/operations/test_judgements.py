@@ -37,7 +37,7 @@ def without(name: str, value: str | None) -> dict[str, Any]:
 
 # fmt: off
 DATABASES: list[tuple[dict[str, Any], str, Level, str]] = [
-    # what is different                                         finding                  in its words
+    # what is different                                     finding                 in its words
     ({"version": 160009},                                   "D012", Level.WRONG,   "PostgreSQL 16.9"),
     ({"version": 170000},                                   "D012", Level.OK,      "PostgreSQL 17.0"),
     ({"standby": True, "read_only": True},                  "D013", Level.WRONG,   "standby"),

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -184,3 +185,14 @@ def test_what_started_before_the_cutoff_is_over_and_of_the_rest_only_a_leap_day_
         assert over
     else:
         assert not over or abs(day - cutoff(years, now)) <= timedelta(days=1)
+
+
+def test_the_table_in_the_documents_is_the_one_that_decides():
+    page = (Path(__file__).parents[2] / "docs" / "retention.md").read_text("utf-8")
+    rows = {tuple(cell.strip() for cell in line.strip("|").split("|")) for line in page.splitlines()}
+    told = {row for row in rows if row[0] in RETENTIONS}
+    assert told == {
+        (name, clock.keeps, clock.start, str(clock.years), clock.basis)
+        for name, clocks in RETENTIONS.items()
+        for clock in clocks
+    }

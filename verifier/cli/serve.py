@@ -114,9 +114,7 @@ def check_database(url: str) -> None:
     try:
         facts = database_facts(url)
     except SQLAlchemyError:
-        say(
-            "The database does not answer yet; until it does, every answer is 503. `verifier doctor` tells more."
-        )
+        say("The database does not answer yet; until then every answer is 503. See `verifier doctor`.")
         return
     refuse_start(judge(facts))
 

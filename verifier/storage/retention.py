@@ -36,9 +36,10 @@ SELECT DISTINCT b.gtin FROM batches b JOIN products p ON p.gtin = b.gtin
  WHERE p.profile = :profile AND b.created_at < :released AND b.gtin > :after
  ORDER BY b.gtin LIMIT :page
 """)
-_UPPER = text(
-    "SELECT serial FROM packs WHERE gtin = :gtin AND serial > :after ORDER BY serial OFFSET :skip LIMIT 1"
-)
+_RANGE = text("""
+SELECT max(serial) AS upper, count(*) AS packs
+  FROM (SELECT serial FROM packs WHERE gtin = :gtin AND serial > :after ORDER BY serial LIMIT :page) p
+""")
 _LIVES = text("""
 SELECT k.serial, k.expiry, k.state, k.state_since, b.created_at, e.events, e.last_event,
        a.alerts, a.open_alerts, a.concluded
@@ -49,7 +50,7 @@ SELECT k.serial, k.expiry, k.state, k.state_since, b.created_at, e.events, e.las
  CROSS JOIN LATERAL (SELECT count(*) AS alerts, count(*) > count(closed_at) AS open_alerts,
                             max(closed_at) AS concluded
                        FROM alerts WHERE gtin = k.gtin AND serial = k.serial) a
- WHERE k.gtin = :gtin AND k.serial > :after AND k.serial <= coalesce(:upper, k.serial)
+ WHERE k.gtin = :gtin AND k.serial > :after AND k.serial <= :upper
    AND b.created_at < :released AND k.expiry < :expired
  ORDER BY k.serial
 """)
@@ -160,13 +161,13 @@ class Cleaner:
         wanted: dict[str, Any] = {
             "gtin": gtin,
             "after": after,
-            "skip": PAGE - 1,
+            "page": PAGE,
             "released": midnight(self._started(clocks, Start.RELEASE)),
             "expired": Expiry(expired.year, expired.month, expired.day).number(),
         }
 
         def one() -> tuple[str | None, Counts]:
-            upper = connection.execute(_UPPER, wanted).scalar_one_or_none()
+            upper, number = connection.execute(_RANGE, wanted).one()
             lives = connection.execute(_LIVES, wanted | {"upper": upper}).mappings().all()
             over = [life for life in lives if is_over(keep_until(clocks, _life(life)), self._now)]
             due = _first(over)
@@ -177,7 +178,9 @@ class Cleaner:
             counts = Counter({"packs": len(due)})
             for name in ("events", "alerts"):
                 counts[name] = sum(life[name] for life in due)
-            return (upper if len(due) == len(over) else serials[-1]), counts
+            if len(due) < len(over):
+                return serials[-1], counts
+            return (upper if number == PAGE else None), counts
 
         return self._step(connection, one)
 
