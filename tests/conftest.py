@@ -3,6 +3,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from sqlalchemy import Engine, create_engine, make_url, text
 from world import World, new_world
@@ -70,7 +71,6 @@ def engine(new_database: Callable[[], str]) -> Iterator[Engine]:
 def world(
     request: pytest.FixtureRequest,
     new_database: Callable[[], str],
-    running: Servers,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[World]:
     """The whole service in this process, on real servers, with and without its cache."""
@@ -86,3 +86,8 @@ def world(
     made = new_world(settings)
     yield made
     made.service.close()
+
+
+# the same examples every time, and no example fails for being slow on a busy machine
+hypothesis.settings.register_profile("suite", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("suite")

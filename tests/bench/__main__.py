@@ -43,7 +43,13 @@ class Bench:
     def add(self, line: str, ours: float, unit: str, bare: float | None = None) -> None:
         ratio = round(ours / bare, 3) if bare else None
         self.lines.append(
-            {"line": line, "ours": round(ours, 2), "unit": unit, "bare": bare and round(bare, 2), "ratio": ratio}
+            {
+                "line": line,
+                "ours": round(ours, 2),
+                "unit": unit,
+                "bare": bare and round(bare, 2),
+                "ratio": ratio,
+            }
         )
 
     def loading(self) -> None:
@@ -86,7 +92,7 @@ class Bench:
             for turn in range(self.options.turns):
                 self.say(f"verify, turn {turn + 1} of {self.options.turns}")
                 ours.append(self.verify_run(port, token, packs, turn))
-                bare.append(self.run(bare_port, lambda n, of: self.verifies("", packs, turn * of + n)))
+                bare.append(self.run(bare_port, lambda n, of, t=turn: self.verifies("", packs, t * of + n)))  # type: ignore[misc]
             rate = statistics.median(run.rate for run in ours)
             self.add("verify", rate, "requests/s", statistics.median(run.rate for run in bare))
             half = rate / 2
@@ -94,7 +100,7 @@ class Bench:
             slow = self.run(port, lambda n, of: self.verifies(token, packs, 99 * of + n), rate=half)
             for share, name in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99")):
                 self.add(f"verify at half of that, {name}", slow.quantile(share) * 1000, "ms")
-            self.add("memory of the largest worker", self.worker_memory(port), "MiB")
+            self.add("memory of the largest worker", self.worker_memory(), "MiB")
         return rate
 
     def verify_run(self, port: int, token: str, packs: int, turn: int) -> load.Outcome:
@@ -120,7 +126,11 @@ class Bench:
                 packs = [serial_of(number) for number in share]
                 bare.append(
                     dispense_rate(
-                        self.place.plain_url, packs, "x" * SIZE, threads=CONNECTIONS, seconds=self.options.seconds
+                        self.place.plain_url,
+                        packs,
+                        "x" * SIZE,
+                        threads=CONNECTIONS,
+                        seconds=self.options.seconds,
                     )
                 )
         self.add("dispense", statistics.median(ours), "requests/s", statistics.median(bare))
@@ -151,7 +161,15 @@ class Bench:
     @contextmanager
     def bare(self) -> Iterator[int]:
         port = free_port()
-        command = [sys.executable, "-m", "bench.bare", f"127.0.0.1:{port}", str(WORKERS), str(THREADS), str(SIZE)]
+        command = [
+            sys.executable,
+            "-m",
+            "bench.bare",
+            f"127.0.0.1:{port}",
+            str(WORKERS),
+            str(THREADS),
+            str(SIZE),
+        ]
         process = subprocess.Popen(command, cwd=Path(__file__).parents[1])
         try:
             time.sleep(1.5)
@@ -163,7 +181,7 @@ class Bench:
     def token(self, port: int) -> str:
         return self.place.token(port, GLN, "verify dispense")
 
-    def worker_memory(self, port: int) -> float:
+    def worker_memory(self) -> float:
         return max(self.place.resident_mib(), default=0.0)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Outcome:
-    """What one run saw. `latencies` are seconds; in an open loop counted from the time when a request was due."""
+    """What one run saw. `latencies` are seconds; in an open loop from the time when a request was due."""
 
     seconds: float = 0.0
     done: int = 0
@@ -63,6 +63,7 @@ def _drive(
     requests: Iterator[bytes],
     connections: int,
     seconds: float,
+    *,
     rate: float | None,
     start_at: float,
 ) -> Outcome:
@@ -121,11 +122,9 @@ def run(
 
     def work(number: int) -> None:
         share = rate / processes if rate else None
-        results.put(
-            _drive(
-                ("127.0.0.1", port), make(number, processes), connections // processes, seconds, share, start_at
-            )
-        )
+        mine = make(number, processes)
+        share_of = connections // processes
+        results.put(_drive(("127.0.0.1", port), mine, share_of, seconds, rate=share, start_at=start_at))
 
     started = [context.Process(target=work, args=(number,)) for number in range(processes)]
     for process in started:

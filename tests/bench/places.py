@@ -33,7 +33,9 @@ def csv_of(path: Path, packs: int) -> None:
         out.write("gtin,serial,lot,expiry,name,strength,form,pack_size\n")
         for number in range(packs):
             gtin, serial = serial_of(number)
-            out.write(f"{gtin:014d},{serial},LOT{number % 50},2031-12-31,Painaway,500 mg,tablets,20 tablets\n")
+            out.write(
+                f"{gtin:014d},{serial},LOT{number % 50},2031-12-31,Painaway,500 mg,tablets,20 tablets\n"
+            )
 
 
 class Place:
@@ -81,7 +83,7 @@ class Place:
         run(self, "site", "add", "--gln", gln, "--name", "bench", "--type", "pharmacy", "--country", "DE")
         client, _ = verifier(self, "client", "add", "bench", "--gln", gln, "--scope", scope)
         basic = base64.b64encode(f"{client['client_id']}:{client['client_secret']}".encode()).decode()
-        grant = urllib.request.Request(  # noqa: S310 - loopback
+        grant = urllib.request.Request(
             f"http://127.0.0.1:{port}/oauth/token",
             data=b"grant_type=client_credentials",
             headers={"Authorization": f"Basic {basic}", "Content-Type": "application/x-www-form-urlencoded"},

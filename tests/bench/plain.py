@@ -22,13 +22,15 @@ _MOVE = (
     " WHERE gtin = %s AND serial = %s AND version = 0"
 )
 _EVENT = (
-    "INSERT INTO events (gtin, serial, event_id, received_at, version, operation, code, accepted, state_before,"
-    " state_after, site_gln, client_id, details, answer)"
+    "INSERT INTO events (gtin, serial, event_id, received_at, version, operation, code, accepted,"
+    " state_before, state_after, site_gln, client_id, details, answer)"
     " VALUES (%s, %s, %s, %s, 1, 'dispense', 'ok', true, 'active', 'dispensed', %s, %s, %s, %s)"
 )
 
 
-def dispense_rate(url: str, packs: list[tuple[int, str]], answer: str, *, threads: int, seconds: float) -> float:
+def dispense_rate(
+    url: str, packs: list[tuple[int, str]], answer: str, *, threads: int, seconds: float
+) -> float:
     """Accepted dispenses a second."""
     done = [0] * threads
     end = time.monotonic() + seconds + 0.2
@@ -41,7 +43,7 @@ def dispense_rate(url: str, packs: list[tuple[int, str]], answer: str, *, thread
                 if time.monotonic() > end:
                     break
                 now, event = datetime.now(UTC), uuid.uuid4()
-                key = f"bare-{random.getrandbits(64)}"  # noqa: S311
+                key = f"bare-{random.getrandbits(64)}"
                 connection.execute(_IDEMPOTENCY, ("bare", key, b"\0" * 32, gtin, serial, event, now))
                 connection.execute(_FIND, (serial, gtin)).fetchone()
                 moved = connection.execute(_MOVE, (now, "4012345000016", gtin, serial)).rowcount

@@ -47,3 +47,9 @@ def test_a_text_with_very_many_splits_is_refused_after_a_bounded_search(name: st
     assert isinstance(read, Unreadable)
     assert read.reason == reason
     assert tries < MOST_TRIES
+
+
+def test_an_envelope_that_could_be_split_twice_and_names_no_product_is_refused_for_the_product():
+    read = parse("[)>\x1e06\x1d1TAS1S2\x1dD271231", today=TODAY)
+    assert isinstance(read, Unreadable)
+    assert read.reason == Reason.MISSING_GTIN

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 import pytest
@@ -20,7 +20,8 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from plain_model import START, Day, Expected, Model, Request, Site
+from plain_model import START, Day, Model, Request, Site
+from told import day, shown, written
 from werkzeug.test import TestResponse
 from world import Person, World
 
@@ -307,33 +308,6 @@ class MachineWithCommands(Machine):
     commands = 3
 
 
-def written(expiry: Day) -> str:
-    year, month, number = expiry
-    return f"{year}-{month:02}-{number:02}"
-
-
-def day(instant: str) -> Any:
-    return datetime.fromisoformat(instant).astimezone(UTC).date()
-
-
-def shown(answer: TestResponse) -> Expected:
-    """The answer as the model speaks of it."""
-    said = answer.json
-    if "signal" not in said:
-        return Expected(answer.status_code, said["code"])
-    return Expected(
-        status=answer.status_code,
-        code=said["code"],
-        signal=said["signal"],
-        accepted=said["accepted"],
-        alert=said["alert"] and (said["alert"]["code"], said["alert"]["count"]),
-        allowed=tuple(said["allowed"]),
-        state=said["pack"]["state"],
-        notes=tuple(said["notes"]),
-        resale=said.get("resale"),
-    )
-
-
 @pytest.fixture(scope="module")
 def people(world: World) -> dict[str, Person]:
     return {
@@ -342,7 +316,7 @@ def people(world: World) -> dict[str, Person]:
     }
 
 
-@pytest.mark.parametrize(("machine", "examples", "steps"), [(Machine, 14, 40), (MachineWithCommands, 2, 40)])
+@pytest.mark.parametrize(("machine", "examples", "steps"), [(Machine, 10, 40), (MachineWithCommands, 2, 40)])
 def test_the_service_answers_what_the_model_says(
     world: World, people: dict[str, Person], machine: type[Machine], examples: int, steps: int
 ):

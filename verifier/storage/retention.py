@@ -13,7 +13,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Dialect, Engine, RowMapping, Table, TextClause, select, text, tuple_
+from sqlalchemy import (
+    Connection,
+    Dialect,
+    Engine,
+    RowMapping,
+    Select,
+    Table,
+    TextClause,
+    select,
+    text,
+    tuple_,
+)
 from sqlalchemy.exc import DBAPIError
 
 from verifier.domain.expiry import Expiry
@@ -30,7 +41,9 @@ ATTEMPTS = 5
 
 _AGAIN = frozenset({"40001", "40P01", "55P03"})
 _IN_TRADE = frozenset({State.ACTIVE, State.LOCKED})
-_SESSION = text("SET statement_timeout = 0; SET transaction_timeout = 0")  # one pack may have many attempts
+# One pack may have many attempts. And without memory for a hash of them, other tables are looked up row by
+# row: a page needs a few rows of each, never a whole table.
+_SESSION = text("SET statement_timeout = 0; SET transaction_timeout = 0; SET work_mem = '64kB'")
 _GTINS = text("""
 SELECT DISTINCT b.gtin FROM batches b JOIN products p ON p.gtin = b.gtin
  WHERE p.profile = :profile AND b.created_at < :released AND b.gtin > :after
@@ -118,11 +131,10 @@ class Cleaner:
     # Tables whose rows go one by one.
 
     def _sweep(self, connection: Connection, sweep: Sweep) -> None:
-        key = list(sweep.table.primary_key.columns)
-        page = select(*key, sweep.due.label("due")).order_by(*key).limit(PAGE)
+        after: tuple[Any, ...] | None = None
 
         def one() -> tuple[Sequence[Any], Counts]:
-            rows = connection.execute(page).all()
+            rows = connection.execute(_page(sweep, after)).all()
             due = [row[:-1] for row in rows if row.due]
             if due and not self._dry_run:
                 columns = zip(*due, strict=True)
@@ -131,7 +143,7 @@ class Cleaner:
             return rows, {sweep.name: len(due)}
 
         while len(rows := self._step(connection, one)) == PAGE:
-            page = page.where(tuple_(*key) > tuple_(*rows[-1][:-1]))
+            after = tuple(rows[-1][:-1])
 
     # Packs, each with everything about it.
 
@@ -210,6 +222,17 @@ def _life(row: RowMapping) -> Life:
         disposed=None if row["state"] in _IN_TRADE else row["state_since"],
         open_alerts=row["open_alerts"],
     )
+
+
+def _page(sweep: Sweep, after: tuple[Any, ...] | None) -> Select[Any]:
+    """The keys of the next page, and whether each of its rows goes."""
+    key = list(sweep.table.primary_key.columns)
+    rows = select(sweep.table).order_by(*key).limit(PAGE)
+    if after is not None:
+        rows = rows.where(tuple_(*key) > tuple_(*after))
+    page = rows.subquery()
+    own = [page.c[column.name] for column in key]
+    return select(*own, sweep.due(page).label("due")).order_by(*own)
 
 
 def _delete(table: Table, dialect: Dialect) -> TextClause:
