@@ -4,6 +4,7 @@ from enum import StrEnum
 
 import pytest
 
+from verifier.domain.codes import Reason
 from verifier.domain.lifecycle import DECOMMISSION_REASONS, Operation, Seal
 from verifier.domain.pack import SiteType, State
 from verifier.domain.reasons import Signal
@@ -17,6 +18,8 @@ WORDS = {
     Seal: "intact broken not_checked",
     EntryMode: "scanned image manual",
     Signal: "green amber red",
+    Reason: "missing_serial missing_gtin missing_lot missing_expiry bad_check_digit missing_separator "
+            "bad_date bad_character too_long repeated_element unknown_ai compressed_link not_a_pack_code",
 }
 # fmt: on
 

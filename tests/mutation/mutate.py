@@ -45,6 +45,8 @@ class Mutant:
 def mutants(path: Path) -> list[Mutant]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     types = {id(node.slice) for node in ast.walk(tree) if isinstance(node, ast.Subscript)}
+    named = [node.annotation for node in ast.walk(tree) if isinstance(node, ast.AnnAssign)]
+    types |= {id(part) for annotation in named for part in ast.walk(annotation)}
     found = []
     for number, node in enumerate(ast.walk(tree)):
         for way in [] if id(node) in types else range(len(list(changes(node)))):
