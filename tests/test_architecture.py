@@ -41,7 +41,7 @@ THIRD_PARTIES = {
     "domain": {"biip.gs1_application_identifiers"},
     "services": set(),
     "formats": {"lxml", "openpyxl"},
-    "storage": {"sqlalchemy", "alembic", "psycopg", "redis", "msgspec"},
+    "storage": {"sqlalchemy", "alembic", "psycopg", "redis", "hiredis", "msgspec"},
     "oauth": {"authlib", "joserfc", "flask", "limits", "urllib3"},
     "api": {
         "flask", "flask_smorest", "marshmallow", "msgspec", "swagger_ui_bundle", "structlog",

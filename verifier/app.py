@@ -71,13 +71,13 @@ def build(settings: Settings, *, threads: int = 8, clock: Callable[[], datetime]
     if settings.database_url is None:
         raise ValueError("a database URL is needed; the embedded servers give one")
     engine = connect(settings.database_url, pool=threads + 2)
-    watch_engine = connect(settings.database_url, pool=threads + 1)
-    deadline = Deadline(engine, watch_engine)
-    for each in (engine, watch_engine):
+    reads = connect(settings.database_url, pool=threads + 2, autocommit=True)
+    deadline = Deadline(engine, reads)
+    for each in (engine, reads):
         count_errors(each, lambda kind: metrics.DATABASE_ERRORS.labels(kind).inc())
-    control = Control(watch_engine)
+    control = Control(reads)
     link = _link(settings, threads)
-    cache = StatusCache(engine, control, link, count=lambda outcome: metrics.LOOKUPS.labels(outcome).inc())
+    cache = StatusCache(reads, control, link, count=lambda outcome: metrics.LOOKUPS.labels(outcome).inc())
     control.start(cache.upkeep)
     access = Access(engine)
     authority = Authority(access, KeyFile(settings.signing_key), settings.issuer, settings.audience)
@@ -111,7 +111,7 @@ def build(settings: Settings, *, threads: int = 8, clock: Callable[[], datetime]
             deadline.stop,
             link.close,
             engine.dispose,
-            watch_engine.dispose,
+            reads.dispose,
         ),
     )
 

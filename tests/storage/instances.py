@@ -21,12 +21,11 @@ from verifier.domain.scan import Context, Scan
 from verifier.domain.verdict import Verdict
 from verifier.services import commands, packs
 from verifier.services.ports import Ports
-from verifier.storage import status_cache
 from verifier.storage.archive import Archive
 from verifier.storage.control import PERMISSION_S, Control
 from verifier.storage.database import connect
 from verifier.storage.loader import Loader
-from verifier.storage.redis_link import CacheUnavailable, NoRedis, RedisLink
+from verifier.storage.redis_link import NoRedis, RedisLink
 from verifier.storage.status_cache import StatusCache
 from verifier.storage.store import Store
 
@@ -80,10 +79,10 @@ class Process:
     ) -> None:
         self.outcomes: Counter[str] = Counter()
         self.engine = connect(database_url, pool=20)
-        self._watching = connect(database_url, pool=20)
-        self.control = Control(self._watching, clock)
+        self._reads = connect(database_url, pool=20, autocommit=True)
+        self.control = Control(self._reads, clock)
         self.link = RedisLink(redis_url, connections=connections) if redis_url else NoRedis()
-        self.cache = StatusCache(self.engine, self.control, self.link, count=self._count)
+        self.cache = StatusCache(self._reads, self.control, self.link, count=self._count)
         self.store = Store(self.engine, self.cache)
         self.ports = Ports(
             reader=self.cache,
@@ -109,7 +108,7 @@ class Process:
         self.control.stop()
         self.link.close()
         self.engine.dispose()
-        self._watching.dispose()
+        self._reads.dispose()
 
     # What people do.
 
@@ -230,30 +229,6 @@ def load(process: Process, code: PackCode) -> None:
     loader = Loader(process.engine, "eu_fmd")
     result = loader.load([row], dry_run=False, reject=lambda _: None, progress=lambda _: None)
     assert result.loaded == 1
-
-
-def is_fill(_identity: str, *command: Any) -> bool:
-    return command[:2] == ("EVAL", status_cache._FILL)
-
-
-def is_fence(_identity: str, *command: Any) -> bool:
-    return command[0] == "SET" and "NX" not in command
-
-
-def is_settle(_identity: str, *command: Any) -> bool:
-    return command[:2] == ("EVAL", status_cache._SETTLE)
-
-
-def cut_off(process: Process, chosen: Callable[..., bool] = lambda *_: True) -> None:
-    """From now on Redis seems not to answer to these commands of this process."""
-    ask = process.link.ask
-
-    def cut(identity: str, *command: Any) -> Any:
-        if chosen(identity, *command):
-            raise CacheUnavailable("cut off")
-        return ask(identity, *command)
-
-    process.link.ask = cut  # type: ignore[method-assign]
 
 
 def learn(process: Process, pack: PackCode) -> None:

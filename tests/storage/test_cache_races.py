@@ -6,16 +6,13 @@ One process stands still at a place (`Gate`) while another one goes on.
 from typing import Any
 
 import pytest
+from cut_off import cut_off, is_fence, is_fill, is_settle
 from instances import (
     Died,
     Doing,
     Gate,
     Process,
     behind,
-    cut_off,
-    is_fence,
-    is_fill,
-    is_settle,
     learn,
     new_key,
     new_pack,
@@ -69,7 +66,7 @@ def test_a_fill_on_its_way_meets_the_fence_and_is_refused(three: list[Process], 
     filling, writing = Gate(), Gate()
     where, name = (writer.cache, "fence") if place == "before the commit" else (writer.cache, "settle")
     with (
-        behind(filling, slow.link, "ask", before=True, only=is_fill),
+        behind(filling, slow.link, "tell", before=True, only=is_fill),
         behind(writing, where, name, before=name == "settle"),
     ):
         reading = Doing(slow.find, pack)
@@ -106,7 +103,7 @@ def test_a_fence_that_was_evicted_within_the_transaction(three: list[Process], w
     writing, filling = Gate(), Gate()
     with (
         behind(writing, writer.cache, "fence"),
-        behind(filling, slow.link, "ask", before=True, only=is_fill),
+        behind(filling, slow.link, "tell", before=True, only=is_fill),
     ):
         dispensing = Doing(writer.dispense, pack)
         writing.wait()

@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from instances import Doing, Gate, Process, Processes, behind, cut_off, is_fence, is_settle, new_pack
+from cut_off import cut_off, is_fence, is_settle
+from instances import Doing, Gate, Process, Processes, behind, new_pack
 
 from verifier.domain.pack import State
 from verifier.storage.control import PERMISSION_S
@@ -32,7 +33,7 @@ def test_a_change_that_is_undone_by_the_database_leaves_the_switch_on(three: lis
     cut_off(writer, is_fence)
 
     def fail(transaction: Any) -> None:
-        writer.cache.fence(transaction._connection, "00000000000017", "S", 1)
+        writer.cache.fence(transaction._session, "00000000000017", "S", 1)
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from instances import Process, Processes, cut_off, new_pack, until
+from cut_off import cut_off
+from instances import Process, Processes, new_pack, until
 from own_redis import OwnRedis
 from traffic import Traffic
 
@@ -92,7 +93,7 @@ def test_one_process_is_cut_off_from_redis(live: list[Process]):
         cut_off(far)
         far.link.probe = lambda: None  # type: ignore[method-assign]
         passed(traffic, 10)
-        del far.link.ask, far.link.probe
+        del far.link.ask_all, far.link.tell, far.link.probe
         in_use(near, far)
     assert not traffic.errors
     assert not traffic.stale

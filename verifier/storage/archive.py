@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine, RowMapping, select, tuple_
+from sqlalchemy import Engine, RowMapping, Select, select, tuple_
 
 from verifier.domain.expiry import Expiry
 from verifier.domain.journal import Alert, AlertQuery, PackEvent
 from verifier.domain.pack import Product
+from verifier.storage.database import twice
 from verifier.storage.rows import gtin_of, product_of
 from verifier.storage.tables import alerts, events, products
 
@@ -21,10 +22,8 @@ class Archive:
 
     def product(self, gtin: str) -> Product | None:
         """The product of that GTIN."""
-        with self._engine.connect() as connection:
-            statement = select(products).where(products.c.gtin == int(gtin))
-            row = connection.execute(statement).mappings().one_or_none()
-        return product_of(row) if row else None
+        rows = self._rows(select(products).where(products.c.gtin == int(gtin)))
+        return product_of(rows[0]) if rows else None
 
     def events(self, gtin: str, serial: str) -> Sequence[PackEvent]:
         """All attempts on this pack, oldest first."""
@@ -34,30 +33,23 @@ class Archive:
             .where(events.c.gtin == int(gtin), events.c.serial == serial)
             .order_by(events.c.received_at, events.c.version, events.c.event_id)
         )
-        with self._engine.connect() as connection:
-            rows = connection.execute(statement).mappings().all()
-        return [PackEvent(gtin=gtin, **row) for row in rows]
+        return [PackEvent(gtin=gtin, **row) for row in self._rows(statement)]
 
     def event(self, event_id: UUID) -> tuple[PackEvent, bytes | None] | None:
         """One attempt with the answer that it got."""
         names = list(PackEvent.__dataclass_fields__)
         statement = select(*(events.c[name] for name in names), events.c.answer)
-        with self._engine.connect() as connection:
-            row = connection.execute(statement.where(events.c.event_id == event_id)).mappings().one_or_none()
-        if row is None:
+        rows = self._rows(statement.where(events.c.event_id == event_id))
+        if not rows:
             return None
+        row = rows[0]
         fields = {name: row[name] for name in names} | {"gtin": gtin_of(row["gtin"])}
         return PackEvent(**fields), row["answer"].encode() if row["answer"] else None
 
     def alert(self, alert_id: UUID) -> Alert | None:
         """One alert."""
-        with self._engine.connect() as connection:
-            row = (
-                connection.execute(select(alerts).where(alerts.c.alert_id == alert_id))
-                .mappings()
-                .one_or_none()
-            )
-        return alert_of(row) if row else None
+        rows = self._rows(select(alerts).where(alerts.c.alert_id == alert_id))
+        return alert_of(rows[0]) if rows else None
 
     def alerts(self, query: AlertQuery) -> Sequence[Alert]:
         """A page, newest first."""
@@ -79,8 +71,14 @@ class Archive:
             statement = statement.where(alerts.c.gtin.in_(owned))
         if query.before is not None:
             statement = statement.where(tuple_(alerts.c.raised_at, alerts.c.alert_id) < tuple_(*query.before))
-        with self._engine.connect() as connection:
-            return [alert_of(row) for row in connection.execute(statement).mappings()]
+        return [alert_of(row) for row in self._rows(statement)]
+
+    def _rows(self, statement: Select[Any]) -> Sequence[RowMapping]:
+        def read() -> Sequence[RowMapping]:
+            with self._engine.connect() as connection:
+                return connection.execute(statement).mappings().all()
+
+        return twice(read)
 
 
 def alert_of(row: RowMapping) -> Alert:

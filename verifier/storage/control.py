@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from verifier.storage.database import twice
+from verifier.storage.direct import Session, Statement
 
 PERMISSION_S = 1.0
 _TICK_S = 0.4
@@ -23,7 +24,9 @@ _READ = text(
     "SELECT cache_on, cache_epoch, cache_identity, reference_generation, access_generation"
     " FROM control WHERE id = 1"
 )
-_OFF = text("UPDATE control SET cache_on = false, cache_epoch = cache_epoch + 1 WHERE id = 1 AND cache_on")
+_OFF = Statement(
+    text("UPDATE control SET cache_on = false, cache_epoch = cache_epoch + 1 WHERE id = 1 AND cache_on")
+)
 _OFF_EPOCH = text(
     "UPDATE control SET cache_on = false, cache_epoch = cache_epoch + 1"
     " WHERE id = 1 AND cache_on AND cache_epoch = :epoch"
@@ -32,7 +35,9 @@ _ON = text(
     "UPDATE control SET cache_on = true, cache_epoch = cache_epoch + 1, cache_identity = :identity"
     " WHERE id = 1 AND NOT cache_on AND cache_epoch = :epoch"
 )
-_REFERENCE = text("UPDATE control SET reference_generation = reference_generation + 1 WHERE id = 1")
+_REFERENCE = Statement(
+    text("UPDATE control SET reference_generation = reference_generation + 1 WHERE id = 1")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +144,11 @@ class Control:
             self._stop.wait(_TICK_S)
 
 
-def turn_off_within(connection: Connection) -> None:
+def turn_off_within(session: Session) -> None:
     """Turn the switch off in the caller's transaction; no write when it is off already."""
-    connection.execute(_OFF)
+    session.run(_OFF)
 
 
-def forget_references(connection: Connection) -> None:
+def forget_references(session: Session) -> None:
     """Make every process forget its copies of products and batches, once the caller's transaction commits."""
-    connection.execute(_REFERENCE)
+    session.run(_REFERENCE)

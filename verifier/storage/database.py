@@ -16,8 +16,11 @@ TRANSACTION_MS = 8_000
 """No transaction lives longer, so that a fence in the cache (see `status_cache`) can outlive every one."""
 
 
-def connect(url: str, *, pool: int = 10) -> Engine:
-    """An engine for a PostgreSQL URL, `postgresql://…` or `postgresql+psycopg://…`."""
+def connect(url: str, *, pool: int = 10, autocommit: bool = False) -> Engine:
+    """An engine for a PostgreSQL URL, `postgresql://…` or `postgresql+psycopg://…`.
+
+    `autocommit`: each statement is a transaction of its own.
+    """
     url = url.replace("postgresql://", "postgresql+psycopg://", 1)
     options = (
         f"-c statement_timeout={STATEMENT_MS} -c lock_timeout={LOCK_MS} "
@@ -30,6 +33,7 @@ def connect(url: str, *, pool: int = 10) -> Engine:
         max_overflow=0,
         pool_timeout=5,
         pool_use_lifo=True,
+        **{"isolation_level": "AUTOCOMMIT"} if autocommit else {},
         connect_args={"options": options, "connect_timeout": CONNECT_S, "application_name": "verifier"},
     )
 

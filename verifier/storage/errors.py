@@ -22,6 +22,8 @@ KINDS = {
     "53": "resources",         # connections, memory, disk
 }  # fmt: skip
 CONNECTION, OTHER = "connection", "other"
+ON_ERROR = "verifier_on_error"
+"""The execution option of an engine that holds whom `direct` tells of an error."""
 
 
 def kind_of(error: BaseException | None) -> str:
@@ -39,3 +41,4 @@ def count_errors(engine: Engine, count: Callable[[str], None]) -> None:
         count(kind_of(context.original_exception))
 
     event.listen(engine, "handle_error", on_error)
+    engine.update_execution_options(**{ON_ERROR: lambda error: count(kind_of(error))})

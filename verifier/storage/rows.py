@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from sqlalchemy import RowMapping, TextClause, text
+from sqlalchemy import text
 
 from verifier.domain.codes import PackCode
 from verifier.domain.expiry import Expiry
 from verifier.domain.pack import Batch, Found, Pack, Product, State
 from verifier.domain.ppn import ntin_to_ppn
+from verifier.storage.direct import Statement
 
 _FIND = """
 SELECT p.gtin, p.profile, p.name, p.strength, p.form, p.pack_size, p.ppn, p.nhrn, p.manufacturer_gln,
@@ -19,9 +20,9 @@ SELECT p.gtin, p.profile, p.name, p.strength, p.form, p.pack_size, p.ppn, p.nhrn
   LEFT JOIN batches b ON b.gtin = k.gtin AND b.lot = k.lot
  WHERE {product}
 """
-FIND = text(_FIND.format(product="p.gtin = :gtin"))
-FIND_BY_PPN = text(
-    _FIND.format(product="p.gtin = :gtin OR p.ppn = :ppn") + " ORDER BY p.gtin <> :gtin LIMIT 1",
+FIND = Statement(text(_FIND.format(product="p.gtin = :gtin")))
+FIND_BY_PPN = Statement(
+    text(_FIND.format(product="p.gtin = :gtin OR p.ppn = :ppn") + " ORDER BY p.gtin <> :gtin LIMIT 1")
 )
 
 
@@ -30,51 +31,51 @@ def ppn_of(code: PackCode) -> str | None:
     return code.ppn or ntin_to_ppn(code.gtin)
 
 
-def find_query(code: PackCode) -> tuple[TextClause, dict[str, Any]]:
+def find_query(code: PackCode) -> tuple[Statement, dict[str, Any]]:
     """The one statement that answers a scan, with its parameters."""
     values = {"gtin": int(code.gtin), "serial": code.serial, "lot": code.lot}
     ppn = ppn_of(code)
     return (FIND, values) if ppn is None else (FIND_BY_PPN, values | {"ppn": ppn})
 
 
-def found_of(row: RowMapping | None) -> Found:
-    """What the find statement's row (or its absence) says."""
+def found_of(row: Any | None) -> Found:
+    """What the find statement's row (or its absence) says; a row has its columns as attributes."""
     if row is None:
         return Found(None)
     product = product_of(row)
-    if row["serial"] is None:
-        return Found(product, lot_known=row["lot_known"])
-    batch = Batch(product.gtin, row["lot"], bool(row["recalled"]), bool(row["on_hold"]))
+    if row.serial is None:
+        return Found(product, lot_known=row.lot_known)
+    batch = Batch(product.gtin, row.lot, bool(row.recalled), bool(row.on_hold))
     return Found(product, pack_of(row), batch, lot_known=True)
 
 
-def product_of(row: RowMapping) -> Product:
+def product_of(row: Any) -> Product:
     """A row with the columns of `products`."""
     return Product(
-        gtin=gtin_of(row["gtin"]),
-        name=row["name"],
-        strength=row["strength"],
-        form=row["form"],
-        pack_size=row["pack_size"],
-        ppn=row["ppn"],
-        nhrn=row["nhrn"],
-        profile=row["profile"],
-        manufacturer_gln=row["manufacturer_gln"],
-        withdrawn=row["withdrawn"],
+        gtin=gtin_of(row.gtin),
+        name=row.name,
+        strength=row.strength,
+        form=row.form,
+        pack_size=row.pack_size,
+        ppn=row.ppn,
+        nhrn=row.nhrn,
+        profile=row.profile,
+        manufacturer_gln=row.manufacturer_gln,
+        withdrawn=row.withdrawn,
     )
 
 
-def pack_of(row: RowMapping) -> Pack:
+def pack_of(row: Any) -> Pack:
     """A row with the columns of `packs`."""
     return Pack(
-        gtin=gtin_of(row["gtin"]),
-        serial=row["serial"],
-        lot=row["lot"],
-        expiry=Expiry.from_number(row["expiry"]),
-        state=State(row["state"]),
-        version=row["version"],
-        state_since=row["state_since"],
-        state_site=row["state_site"],
+        gtin=gtin_of(row.gtin),
+        serial=row.serial,
+        lot=row.lot,
+        expiry=Expiry.from_number(row.expiry),
+        state=State(row.state),
+        version=row.version,
+        state_since=row.state_since,
+        state_site=row.state_site,
     )
 
 

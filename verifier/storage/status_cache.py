@@ -9,23 +9,22 @@ admitted Redis confirmed that, or the switch has been off long enough. `docs/cac
 import hashlib
 import logging
 import secrets
-import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
 
-import msgspec
-from sqlalchemy import Connection, Engine, RowMapping, TextClause, text
+from sqlalchemy import Engine, text
 
 from verifier.domain.codes import PackCode
-from verifier.domain.expiry import Expiry
-from verifier.domain.pack import Batch, Found, Pack, Product, State
+from verifier.domain.pack import Found, Pack, Product
+from verifier.storage.cached_value import packed, unpacked
 from verifier.storage.control import PERMISSION_S, Control, Snapshot, forget_references, turn_off_within
-from verifier.storage.database import TRANSACTION_MS, twice
+from verifier.storage.database import TRANSACTION_MS
+from verifier.storage.database_reader import DatabaseReader
+from verifier.storage.direct import Session
 from verifier.storage.redis_link import ALONE, CacheUnavailable, Link
-from verifier.storage.rows import find_query, found_of, ppn_of
+from verifier.storage.references import References
+from verifier.storage.rows import ppn_of
 
 PREFIX = "verifier:"
 LEASE_MS = 10_000
@@ -58,52 +57,10 @@ return 1
 
 _NAME = text("SELECT current_database() || system_identifier FROM pg_control_system()")
 _log = logging.getLogger(__name__)
-Value = tuple[str, str, str, int, State, int, int, str | None]
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Value).decode
-
-
-class DatabaseReader:
-    """Every look-up from the database (`VERIFIER_CACHE_MODE=off`)."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
-
-    def find(self, code: PackCode) -> Found:
-        """One statement on the primary."""
-        query, values = find_query(code)
-        return found_of(twice(lambda: self._row(query, values)))
-
-    def _row(self, query: TextClause, values: dict[str, Any]) -> RowMapping | None:
-        with self._engine.connect() as connection:
-            return connection.execute(query, values).mappings().one_or_none()
-
-
-class References:
-    """A bounded copy of products and batches, each valid for one reference generation."""
-
-    def __init__(self, limit: int = 50_000) -> None:
-        self._limit = limit
-        self._copies: dict[tuple[str, ...], tuple[int, Any]] = {}
-        self._lock = threading.Lock()
-
-    def get(self, generation: int, *key: str) -> Any:
-        """The copy, when it was made under this generation; else None."""
-        held = self._copies.get(key)
-        return held[1] if held is not None and held[0] == generation else None
-
-    def put(self, generation: int, value: Product | Batch | None, *key: str) -> None:
-        """Keep a copy that was read after `generation` was; absence is not kept."""
-        if value is None:
-            return
-        with self._lock:
-            if len(self._copies) >= self._limit:
-                self._copies.clear()
-            self._copies[key] = (generation, value)
 
 
 class StatusCache:
-    """Reader and writer side of the cache in one process."""
+    """Reader and writer side of the cache in one process. `engine` is for reads, and commits by itself."""
 
     def __init__(
         self,
@@ -135,22 +92,32 @@ class StatusCache:
             return self._learn(snapshot, code)
         key = self._key(snapshot, product.gtin, code.serial)
         try:
-            held = self._link.ask(snapshot.identity, "GET", key)
-            pack = _unpack(held, product.gtin, code.serial)
-            if pack is not None:
-                batch = self._references.get(generation, "batch", pack.gtin, pack.lot)
-                if batch is not None:
-                    self._count("hit")
-                    return Found(product, pack, batch, lot_known=True)
-            lease = self._lease(snapshot, key) if held is None else None
+            pack, lease = self._look(snapshot, key, product.gtin, code.serial)
         except CacheUnavailable:
             self._count("unavailable")
             return self._database.find(code)
+        if pack is not None:
+            batch = self._references.get(generation, "batch", pack.gtin, pack.lot)
+            if batch is not None:
+                self._count("hit")
+                return Found(product, pack, batch, lot_known=True)
         self._count("miss")
         found = self._learn(snapshot, code)
         if lease is not None:
             self._fill(snapshot, key, lease, found.pack)
         return found
+
+    def _look(self, snapshot: Snapshot, key: str, gtin: str, serial: str) -> tuple[Pack | None, bytes | None]:
+        """The pack that is there, else the right to fill the key, or neither when somebody else has it.
+
+        Both questions in one round trip; the lease is asked for also when it will not be needed, and then
+        not granted.
+        """
+        token = b"L:" + secrets.token_hex(8).encode()
+        held, taken = self._link.ask_all(
+            snapshot.identity, ("GET", key), ("SET", key, token, "NX", "PX", LEASE_MS)
+        )
+        return unpacked(held, gtin, serial), token if taken and held is None else None
 
     def _learn(self, snapshot: Snapshot, code: PackCode) -> Found:
         """Read the database and keep copies of the product and the batch under the generation held before."""
@@ -161,24 +128,19 @@ class StatusCache:
             self._references.put(generation, found.batch, "batch", found.batch.gtin, found.batch.lot)
         return found
 
-    def _lease(self, snapshot: Snapshot, key: str) -> bytes | None:
-        """The right to fill a missing key, or None when somebody else has it."""
-        token = b"L:" + secrets.token_hex(8).encode()
-        taken = self._link.ask(snapshot.identity, "SET", key, token, "NX", "PX", LEASE_MS)
-        return token if taken else None
-
     def _fill(self, snapshot: Snapshot, key: str, lease: bytes, pack: Pack | None) -> None:
+        """Nobody waits for it: whenever it arrives, it counts only while the lease is there."""
         try:
             if pack is None:
-                self._link.ask(snapshot.identity, "EVAL", _DROP, 1, key, lease)
+                self._link.tell(snapshot.identity, "EVAL", _DROP, 1, key, lease)
             else:
-                self._link.ask(snapshot.identity, "EVAL", _FILL, 1, key, lease, _pack(pack), VALUE_MS)
+                self._link.tell(snapshot.identity, "EVAL", _FILL, 1, key, lease, packed(pack), VALUE_MS)
         except CacheUnavailable:
             self._count("unavailable")
 
     # Writing.
 
-    def fence(self, connection: Connection, gtin: str, serial: str, version: int) -> None:
+    def fence(self, session: Session, gtin: str, serial: str, version: int) -> None:
         """Before the commit: nobody may fill this key; not confirmed, the switch goes off with the change."""
         snapshot = self._control.current() or self._control.refresh()
         if not snapshot.cache_on:
@@ -188,7 +150,7 @@ class StatusCache:
             self._link.ask(snapshot.identity, "SET", key, f"F:{version}", "PX", FENCE_MS)
         except CacheUnavailable as error:
             _log.warning("status cache turned off: fence not confirmed (%s)", error)
-            turn_off_within(connection)
+            turn_off_within(session)
 
     def settle(self, gtin: str, serial: str, version: int) -> None:
         """After the commit: return only when no reader can answer with an older state.
@@ -210,9 +172,9 @@ class StatusCache:
                 return
         time.sleep(self._control.until_off_counts(snapshot))
 
-    def references_changed(self, connection: Connection) -> None:
+    def references_changed(self, session: Session) -> None:
         """In the transaction of a recall, a hold, a withdrawal: copies of older generations end with it."""
-        forget_references(connection)
+        forget_references(session)
 
     def references_settled(self) -> None:
         """After its commit: wait until no process holds a permission of the older generation."""
@@ -260,42 +222,3 @@ class StatusCache:
         with self._engine.connect() as connection:
             name = connection.execute(_NAME).scalar_one()
         return hashlib.sha256(name.encode()).hexdigest()[:12]
-
-
-def _pack(pack: Pack) -> bytes:
-    since = int(pack.state_since.timestamp() * 1_000_000)
-    expiry = pack.expiry.number()
-    value: Value = (
-        pack.gtin,
-        pack.serial,
-        pack.lot,
-        expiry,
-        pack.state,
-        pack.version,
-        since,
-        pack.state_site,
-    )
-    return b"V:%d:%s" % (pack.version, _encode(value))
-
-
-def _unpack(held: Any, gtin: str, serial: str) -> Pack | None:
-    """The pack in a value; None for a lease, a fence, nothing, or a value that is not of this key or form."""
-    if not isinstance(held, bytes) or not held.startswith(b"V:"):
-        return None
-    try:
-        value = _decode(held[2:].partition(b":")[2])
-    except msgspec.DecodeError:
-        return None
-    if value[0] != gtin or value[1] != serial:
-        return None
-    seconds, micros = divmod(value[6], 1_000_000)
-    return Pack(
-        gtin=gtin,
-        serial=serial,
-        lot=value[2],
-        expiry=Expiry.from_number(value[3]),
-        state=value[4],
-        version=value[5],
-        state_since=datetime.fromtimestamp(seconds, UTC).replace(microsecond=micros),
-        state_site=value[7],
-    )

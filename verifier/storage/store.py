@@ -9,8 +9,7 @@ from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Connection, Engine, text
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from verifier.domain.codes import PackCode
@@ -18,7 +17,9 @@ from verifier.domain.journal import Claim, Fault, NewAlert, PackEvent, Reference
 from verifier.domain.pack import Found, Pack, Product, State
 from verifier.domain.scan import Device
 from verifier.domain.verdict import AlertRef
-from verifier.storage import tables
+from verifier.storage import statements
+from verifier.storage.direct import Session
+from verifier.storage.direct import session as opened
 from verifier.storage.rows import find_query, found_of, gtin_of, ppn_of, product_of
 
 Result = TypeVar("Result")
@@ -27,59 +28,17 @@ _LOCK_NOT_AVAILABLE = "55P03"
 _AGAIN = frozenset({"40001", "40P01", _LOCK_NOT_AVAILABLE})
 _log = logging.getLogger(__name__)
 
-_CLAIM = (
-    insert(tables.idempotency)
-    .on_conflict_do_nothing(index_elements=["client_id", "key"])
-    .returning(text("event_id"))
-)
-_STORED = text(
-    "SELECT i.digest, i.gtin, i.serial, e.answer, e.accepted, e.version FROM idempotency i"
-    " LEFT JOIN events e ON e.gtin = i.gtin AND e.serial = i.serial AND e.event_id = i.event_id"
-    " WHERE i.client_id = :client_id AND i.key = :key"
-)
-_STORED_REFERENCE = text(
-    "SELECT e.answer FROM idempotency i JOIN reference_events e ON e.event_id = i.event_id"
-    " WHERE i.client_id = :client_id AND i.key = :key"
-)
-_CANONICAL = text("SELECT gtin FROM products WHERE gtin = :gtin OR ppn = :ppn ORDER BY gtin <> :gtin LIMIT 1")
-_DEVICE = insert(tables.device_sequences).on_conflict_do_nothing().returning(text("sequence"))
-_MOVE = text(
-    "UPDATE packs SET state = :state, version = version + 1, state_since = :now, state_site = :site"
-    " WHERE gtin = :gtin AND serial = :serial AND version = :version"
-)
-_COUNT = text(
-    "INSERT INTO counters (site_gln, scope, count) VALUES (:site, :scope, 1)"
-    " ON CONFLICT (site_gln, scope) DO UPDATE SET count = counters.count + 1 RETURNING count"
-)
-_RAISE = (
-    insert(tables.alerts)
-    .on_conflict_do_update(
-        constraint="uq_alerts_pack_site_code_day",
-        set_={"count": tables.alerts.c.count + 1, "last_at": text("excluded.last_at")},
-    )
-    .returning(tables.alerts.c.alert_id, tables.alerts.c.code, tables.alerts.c.cause, tables.alerts.c.count)
-)
-_EVENT = insert(tables.events).on_conflict_do_nothing(index_elements=["gtin", "serial", "event_id"])
-"""The same event comes again when a transaction is run again after a commit whose answer was lost."""
-_PRODUCT = text("SELECT * FROM products WHERE gtin = :gtin FOR UPDATE")
-_BATCH = text(
-    "INSERT INTO batches (gtin, lot, recalled, on_hold) VALUES (:gtin, :lot, coalesce(:recalled, false),"
-    " coalesce(:on_hold, false)) ON CONFLICT (gtin, lot) DO UPDATE SET"
-    " recalled = coalesce(:recalled, batches.recalled), on_hold = coalesce(:on_hold, batches.on_hold)"
-    " RETURNING recalled, on_hold"
-)
-
 
 class Cache(Protocol):
     """The writer's side of the status cache."""
 
-    def fence(self, connection: Connection, gtin: str, serial: str, version: int) -> None:
+    def fence(self, session: Session, gtin: str, serial: str, version: int) -> None:
         """Before the commit of a changed pack."""
 
     def settle(self, gtin: str, serial: str, version: int) -> None:
         """After it."""
 
-    def references_changed(self, connection: Connection) -> None:
+    def references_changed(self, session: Session) -> None:
         """Before the commit of a changed product or batch."""
 
     def references_settled(self) -> None:
@@ -115,23 +74,23 @@ class Store:
         raise AssertionError("unreachable")
 
     def _once(self, work: Callable[["Transaction"], Result]) -> tuple[Result, "Transaction"]:
-        with self._engine.connect() as connection:
-            transaction = Transaction(connection, self._cache)
+        with opened(self._engine) as session:
+            transaction = Transaction(session, self._cache)
             result = work(transaction)
             if isinstance(result, Fault):
-                connection.rollback()
+                session.rollback()
                 transaction.forget_changes()
             else:
                 transaction.before_commit()
-                connection.commit()
+                session.commit()
         return result, transaction
 
 
 class Transaction:
     """See `services.ports.Transaction`."""
 
-    def __init__(self, connection: Connection, cache: Cache) -> None:
-        self._connection = connection
+    def __init__(self, session: Session, cache: Cache) -> None:
+        self._session = session
         self._cache = cache
         self._moved: list[tuple[str, str, int]] = []
         self._replayed: list[tuple[str, str, int]] = []
@@ -142,9 +101,9 @@ class Transaction:
     def before_commit(self) -> None:
         """Fence what changed, as late as possible, while the row locks are held."""
         for gtin, serial, version in self._moved:
-            self._cache.fence(self._connection, gtin, serial, version)
+            self._cache.fence(self._session, gtin, serial, version)
         if self._references:
-            self._cache.references_changed(self._connection)
+            self._cache.references_changed(self._session)
 
     def forget_changes(self) -> None:
         """After a rollback nothing of this transaction is to be settled."""
@@ -173,7 +132,7 @@ class Transaction:
             "created_at": claim.at,
         }
         try:
-            taken = self._connection.execute(_CLAIM, values).first()
+            taken = self._session.run(statements.CLAIM, values).fetchone()
         except OperationalError as error:
             if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
                 raise
@@ -184,7 +143,7 @@ class Transaction:
 
     def _stored(self, claim: Claim) -> Replay | Fault:
         names = {"client_id": claim.client_id, "key": claim.key}
-        row = self._connection.execute(_STORED, names).one()
+        row = self._session.run(statements.STORED, names).fetchone()
         if row.digest != claim.digest:
             return Fault(
                 "idempotency_key_reused",
@@ -192,7 +151,7 @@ class Transaction:
             )
         if row.serial is None:
             self._references = True
-            answer = self._connection.execute(_STORED_REFERENCE, names).scalar_one()
+            answer = self._session.run(statements.STORED_REFERENCE, names).fetchone()[0]
             return Replay(answer.encode(), accepted=True)
         if row.version is not None:
             self._replayed.append((gtin_of(row.gtin), row.serial, row.version))
@@ -206,14 +165,14 @@ class Transaction:
             "sequence": device.sequence,
             "event_id": event_id,
         }
-        return self._connection.execute(_DEVICE, values).first() is not None
+        return self._session.run(statements.DEVICE, values).fetchone() is not None
 
     # Packs.
 
     def find(self, code: PackCode) -> Found:
         """From the database itself, never from the cache."""
         query, values = find_query(code)
-        return found_of(self._connection.execute(query, values).mappings().one_or_none())
+        return found_of(self._session.run(query, values).fetchone())
 
     def move(self, pack: Pack, target: State, site_gln: str, now: datetime) -> bool:
         """Compare-and-set."""
@@ -225,7 +184,7 @@ class Transaction:
             "now": now,
             "site": site_gln,
         }
-        if self._connection.execute(_MOVE, values).rowcount != 1:
+        if self._session.run(statements.MOVE, values).rowcount != 1:
             return False
         self._moved.append((pack.gtin, pack.serial, pack.version + 1))
         return True
@@ -235,14 +194,14 @@ class Transaction:
         ppn = ppn_of(code)
         if ppn is None:
             return int(code.gtin)
-        row = self._connection.execute(_CANONICAL, {"gtin": int(code.gtin), "ppn": ppn}).first()
+        row = self._session.run(statements.CANONICAL, {"gtin": int(code.gtin), "ppn": ppn}).fetchone()
         return int(row.gtin) if row else int(code.gtin)
 
     # Counters, alerts, journal.
 
     def count(self, site_gln: str, scope: str) -> int:
         """One more, and how many there are now."""
-        return int(self._connection.execute(_COUNT, {"site": site_gln, "scope": scope}).scalar_one())
+        return int(self._session.run(statements.COUNT, {"site": site_gln, "scope": scope}).fetchone()[0])
 
     def raise_alert(self, alert: NewAlert) -> AlertRef:
         """One alert for the same pack, site, code and UTC day."""
@@ -262,40 +221,33 @@ class Transaction:
             "expiry": alert.expiry.number() if alert.expiry else None,
             "client_id": alert.client_id,
             "event_id": alert.event_id,
-            "details": alert.details,
+            "details": _json(alert.details),
         }
-        row = self._connection.execute(_RAISE, values).one()
+        row = self._session.run(statements.RAISE, values).fetchone()
         return AlertRef(str(row.alert_id), row.code, row.cause, row[3])
 
     def record(self, event: PackEvent, answer: Any) -> None:
         """Append to the journal."""
-        self._connection.execute(_EVENT, _columns(event, answer))
+        self._session.run(statements.EVENT, _columns(event, answer))
 
     # Commands.
 
     def product(self, gtin: str) -> Product | None:
         """Locked, so that two commands on one product come one after the other."""
-        row = self._connection.execute(_PRODUCT, {"gtin": int(gtin)}).mappings().one_or_none()
+        row = self._session.run(statements.PRODUCT, {"gtin": int(gtin)}).fetchone()
         return product_of(row) if row else None
 
     def mark_batch(self, gtin: str, lot: str, *, recalled: bool | None, on_hold: bool | None) -> str:
         """The overlays that are given; the strongest word for what the batch is now."""
         values = {"gtin": int(gtin), "lot": lot, "recalled": recalled, "on_hold": on_hold}
-        row = self._connection.execute(_BATCH, values).one()
+        row = self._session.run(statements.BATCH, values).fetchone()
         self._references = True
         return "recalled" if row.recalled else "on_hold" if row.on_hold else "active"
 
     def put_product(self, product: Product) -> bool:
         """New or changed; after False the transaction can only be rolled back."""
-        values = _fields(product) | {"gtin": int(product.gtin)}
-        changes = {name: value for name, value in values.items() if name != "gtin"}
-        statement = (
-            insert(tables.products)
-            .values(values)
-            .on_conflict_do_update(index_elements=["gtin"], set_=changes)
-        )
         try:
-            self._connection.execute(statement)
+            self._session.run(statements.PUT_PRODUCT, _fields(product) | {"gtin": int(product.gtin)})
         except IntegrityError:
             return False
         self._references = True
@@ -303,7 +255,7 @@ class Transaction:
 
     def record_reference(self, event: ReferenceEvent, answer: Any) -> None:
         """Append to the journal of commands."""
-        self._connection.execute(tables.reference_events.insert(), _columns(event, answer))
+        self._session.run(statements.REFERENCE_EVENT, _columns(event, answer))
         self._references = True
 
 
@@ -312,8 +264,12 @@ def _fields(value: Any) -> dict[str, Any]:
 
 
 def _columns(event: PackEvent | ReferenceEvent, answer: Any) -> dict[str, Any]:
-    encoded = None if answer is None else msgspec.json.encode(answer).decode()
-    return _fields(event) | {"gtin": int(event.gtin), "answer": encoded}
+    written = {"gtin": int(event.gtin), "details": _json(event.details)}
+    return _fields(event) | written | {"answer": None if answer is None else _json(answer)}
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def _worth_another(error: DBAPIError) -> bool:

@@ -1,0 +1,84 @@
+"""The statements of a change, in the order in which a transaction may need them."""
+
+from sqlalchemy import Table, text
+from sqlalchemy.dialects.postgresql import insert
+
+from verifier.storage import tables
+from verifier.storage.direct import Statement
+
+
+def names(table: Table, *without: str) -> list[str]:
+    """The table's columns, without some."""
+    return [column.name for column in table.c if column.name not in without]
+
+
+CLAIM = Statement(
+    insert(tables.idempotency)
+    .on_conflict_do_nothing(index_elements=["client_id", "key"])
+    .returning(text("event_id")),
+    *names(tables.idempotency),
+)
+STORED = Statement(
+    text(
+        "SELECT i.digest, i.gtin, i.serial, e.answer, e.accepted, e.version FROM idempotency i"
+        " LEFT JOIN events e ON e.gtin = i.gtin AND e.serial = i.serial AND e.event_id = i.event_id"
+        " WHERE i.client_id = :client_id AND i.key = :key"
+    )
+)
+STORED_REFERENCE = Statement(
+    text(
+        "SELECT e.answer FROM idempotency i JOIN reference_events e ON e.event_id = i.event_id"
+        " WHERE i.client_id = :client_id AND i.key = :key"
+    )
+)
+CANONICAL = Statement(
+    text("SELECT gtin FROM products WHERE gtin = :gtin OR ppn = :ppn ORDER BY gtin <> :gtin LIMIT 1")
+)
+DEVICE = Statement(
+    insert(tables.device_sequences).on_conflict_do_nothing().returning(text("sequence")),
+    *names(tables.device_sequences),
+)
+MOVE = Statement(
+    text(
+        "UPDATE packs SET state = :state, version = version + 1, state_since = :now, state_site = :site"
+        " WHERE gtin = :gtin AND serial = :serial AND version = :version"
+    )
+)
+COUNT = Statement(
+    text(
+        "INSERT INTO counters (site_gln, scope, count) VALUES (:site, :scope, 1)"
+        " ON CONFLICT (site_gln, scope) DO UPDATE SET count = counters.count + 1 RETURNING count"
+    )
+)
+RAISE = Statement(
+    insert(tables.alerts)
+    .on_conflict_do_update(
+        constraint="uq_alerts_pack_site_code_day",
+        set_={"count": text("alerts.count + 1"), "last_at": text("excluded.last_at")},
+    )
+    .returning(tables.alerts.c.alert_id, tables.alerts.c.code, tables.alerts.c.cause, tables.alerts.c.count),
+    *names(tables.alerts, "status", "closed_at"),
+)
+EVENT = Statement(
+    insert(tables.events).on_conflict_do_nothing(index_elements=["gtin", "serial", "event_id"]),
+    *names(tables.events),
+)
+"""The same event comes again when a transaction is run again after a commit whose answer was lost."""
+REFERENCE_EVENT = Statement(insert(tables.reference_events), *names(tables.reference_events))
+PRODUCT = Statement(text("SELECT * FROM products WHERE gtin = :gtin FOR UPDATE"))
+_put_product = insert(tables.products)
+PUT_PRODUCT = Statement(
+    _put_product.on_conflict_do_update(
+        index_elements=["gtin"],
+        set_={name: _put_product.excluded[name] for name in names(tables.products, "gtin")},
+    ),
+    *names(tables.products),
+)
+BATCH = Statement(
+    text(
+        "INSERT INTO batches (gtin, lot, recalled, on_hold) VALUES (:gtin, :lot, coalesce(:recalled, false),"
+        " coalesce(:on_hold, false)) ON CONFLICT (gtin, lot) DO UPDATE SET"
+        " recalled = coalesce(:recalled, batches.recalled), on_hold = coalesce(:on_hold, batches.on_hold)"
+        " RETURNING recalled, on_hold"
+    )
+)
