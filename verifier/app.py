@@ -1,8 +1,6 @@
 """Settings → adapters → ports → blueprints: the one place where the service is put together."""
 
 import platform
-import re
-import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,11 +9,10 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import structlog
-from flask import Flask, Response, g, request
+from flask import Flask
 from sqlalchemy import Engine
 
-from verifier import __version__, metrics
+from verifier import __version__, each_request, metrics
 from verifier.api import archive, bulk, commands, openapi, packs, problems, system
 from verifier.oauth.authority import Authority
 from verifier.oauth.issuers import load_issuers
@@ -36,8 +33,6 @@ from verifier.storage.status_cache import StatusCache
 from verifier.storage.store import Store
 
 MAX_BODY = 1024 * 1024
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-_log = structlog.get_logger("verifier.request")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +72,9 @@ def build(settings: Settings, *, threads: int = 8, clock: Callable[[], datetime]
         count_errors(each, lambda kind: metrics.DATABASE_ERRORS.labels(kind).inc())
     control = Control(reads)
     link = _link(settings, threads)
-    cache = StatusCache(reads, control, link, count=lambda outcome: metrics.LOOKUPS.labels(outcome).inc())
+    cache = StatusCache(
+        reads, control, link, count=lambda outcome: metrics.of(metrics.LOOKUPS, outcome).inc()
+    )
     control.start(cache.upkeep)
     access = Access(engine)
     authority = Authority(access, KeyFile(settings.signing_key), settings.issuer, settings.audience)
@@ -127,8 +124,7 @@ def create_app(service: Service) -> Flask:
     _routes(app)
     app.register_blueprint(oauth_blueprint(service.authority))
     app.register_blueprint(system.blueprint)
-    app.before_request(_begin)
-    app.after_request(_end)
+    each_request.watch(app)
     return app
 
 
@@ -169,33 +165,3 @@ def _now() -> datetime:
 
 def _local_date(instant: datetime, timezone: str) -> date:
     return instant.date() if timezone == "UTC" else instant.astimezone(ZoneInfo(timezone)).date()
-
-
-def _begin() -> None:
-    given = request.headers.get("X-Request-Id", "")
-    g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-    g.started = time.perf_counter()
-    structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=g.request_id)
-
-
-def _end(response: Response) -> Response:
-    if "started" not in g:
-        return response
-    seconds = time.perf_counter() - g.started
-    route = request.url_rule.rule if request.url_rule else "unmatched"
-    metrics.LATENCY.labels(route, response.status_code).observe(seconds)
-    actor = g.get("actor")
-    _log.info(
-        "request",
-        method=request.method,
-        route=route,
-        status=response.status_code,
-        ms=round(seconds * 1000, 2),
-        client_id=actor.client_id if actor else None,
-        site=actor.site.gln if actor else None,
-    )
-    response.headers["X-Request-Id"] = g.request_id
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers.setdefault("Cache-Control", "no-store")
-    return response

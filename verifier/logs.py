@@ -4,11 +4,14 @@ import logging
 import re
 import sys
 from collections.abc import Iterator, MutableMapping
+from datetime import UTC, datetime
 from traceback import extract_tb
 from typing import Any
 
+import msgspec
 import structlog
 
+_requests = logging.getLogger("verifier.request")
 _SECRET = re.compile(r"(?i)\b(bearer|basic)\s+\S+|(client_secret|access_token|assertion|password)=[^&\s]+")
 
 
@@ -41,6 +44,18 @@ def configure(level: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     logging.getLogger("alembic").setLevel("WARNING")
+
+
+def request(**fields: Any) -> None:
+    """One line about a request, as the processors above would have written it, at a tenth of their cost.
+
+    Only for fields that cannot hold a secret: nothing is scrubbed.
+    """
+    if not _requests.isEnabledFor(logging.INFO):
+        return
+    moment = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    line = fields | {"event": "request", "level": "info", "timestamp": moment}
+    sys.stderr.write(msgspec.json.encode(line).decode() + "\n")
 
 
 def _place(_logger: Any, _method: str, record: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

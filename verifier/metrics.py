@@ -7,6 +7,8 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from functools import cache
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 
@@ -51,6 +53,12 @@ SPOOL_WAITING = Gauge(
 )
 BUILD = Gauge("verifier_build_info", "What runs here.", ["version", "python"], multiprocess_mode="livemax")
 _log = logging.getLogger(__name__)
+
+
+@cache
+def of(metric: Counter | Histogram, *labels: str) -> Any:
+    """The metric with these labels; looking it up anew costs as much as counting."""
+    return metric.labels(*labels)
 
 
 class Sampler:

@@ -92,7 +92,7 @@ def here(new_database: Callable[[], str], tmp_path: Path) -> Iterator[World]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The limits of a day, in which nobody waits for long; the order between them is as it was."""
-    monkeypatch.setattr(deadline, "HANGING_S", 1.0)
+    monkeypatch.setattr(deadline, "HANGING_S", 2.5)
     monkeypatch.setattr(database, "LOCK_MS", 200)
     monkeypatch.setattr(database, "CONNECT_S", 2)  # the driver takes nothing less
 

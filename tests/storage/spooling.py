@@ -25,27 +25,28 @@ BEGIN = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 NEVER_S = 3600.0
 
 LINE = (
-    b'[5012345678900,"DAMAGED","00000000-0000-4000-8000-000000000001","2026-11-21T09:30:00Z",null,"verify",'
-    b'null,"ok",true,"active","active","4012345000016","c","{}","{}"]'
+    b"5012345678900\tDAMAGED\t00000000-0000-4000-8000-000000000001\t2026-11-21T09:30:00+00:00\t\\N\tverify\t"
+    b"\\N\tok\tt\tactive\tactive\t4012345000016\tc\t{}\t{}"
 )
 DAMAGES = {  # what may stand where a line should
     "zeros": b"\0" * 600,
     "nothing": b"",
-    "not JSON": b'[5012345678900,"DAM',
+    "the beginning of a line": b"5012345678900\tDAM",
     "a number": b"123",
-    "an object": b"{}",
-    "too few columns": LINE.replace(b',"{}","{}"]', b"]"),
-    "one too many": LINE[:-1] + b',"x"]',
+    "the end of all data": b"\\.",
+    "the end of all data and more": b"\\.\t" + LINE,
+    "too few columns": LINE.replace(b"\t{}\t{}", b""),
+    "one too many": LINE + b"\tx",
     "no text encoding": LINE.replace(b"verify", b"ver\xff\xfe"),
-    "half a character": LINE.replace(b"DAMAGED", b"\\ud800"),
+    "half a character": LINE.replace(b"DAMAGED", b"\xed\xa0\x80"),
     "no event id": LINE.replace(b"4000", b"g000"),
     "no time": LINE.replace(b"2026-11-21", b"2026-13-21"),
-    "no truth": LINE.replace(b"true", b'"yes"'),
-    "nothing where something must be": LINE.replace(b'"ok"', b"null"),
+    "no truth": LINE.replace(b"\tt\t", b"\tquite\t"),
+    "nothing where something must be": LINE.replace(b"\tok\t", b"\t\\N\t"),
     "a number of no size": LINE.replace(b"5012345678900", b"9" * 30),
     "a number that the database cannot hold": LINE.replace(b"5012345678900", b"9" * 19),
-    "a text that the database cannot hold": LINE.replace(b"verify", b"ver\\u0000fy"),
-    "details that are no JSON": LINE.replace(b'"{}","{}"]', b'"{","{}"]'),
+    "a text that the database cannot hold": LINE.replace(b"verify", b"ver\\000fy"),
+    "details that are no JSON": LINE.replace(b"\t{}\t{}", b"\t{\t{}"),
 }
 
 

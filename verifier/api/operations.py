@@ -107,7 +107,7 @@ def action_of(operation: Op, wanted: PackIn) -> Action:
 
 def count(verdict: Verdict) -> None:
     """In the metrics."""
-    metrics.SCANS.labels(verdict.operation, verdict.code).inc()
+    metrics.of(metrics.SCANS, verdict.operation, verdict.code).inc()
     if verdict.alert is not None:
         metrics.ALERTS.labels(verdict.alert.code).inc()
 
@@ -115,7 +115,8 @@ def count(verdict: Verdict) -> None:
 def answer(verdict: Verdict) -> Response:
     """The verdict over HTTP."""
     count(verdict)
-    metrics.SCAN_LATENCY.labels(verdict.operation, verdict.signal).observe(time.perf_counter() - g.started)
+    seconds = time.perf_counter() - g.started
+    metrics.of(metrics.SCAN_LATENCY, verdict.operation, verdict.signal).observe(seconds)
     looked = verdict.operation in _LOOKS
     status = 200 if looked or verdict.accepted else 409
     response = Response(msgspec.json.encode(verdict), status, content_type="application/json")

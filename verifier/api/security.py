@@ -1,10 +1,11 @@
 """Every route says its scope here, and which types of site it is for; a test walks the URL map."""
 
 from collections.abc import Callable, Collection
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Any, TypeVar
 
 from flask import current_app, g, request
+from werkzeug.sansio.utils import get_current_url
 
 from verifier.api.problems import Problem
 from verifier.domain.pack import Actor, SiteType
@@ -61,7 +62,12 @@ def authenticate() -> Actor:
 def issuer() -> str:
     """Our own issuer identifier, as this request reached us."""
     authority = current_app.extensions["verifier"].authority
-    return authority.issuer or authority.issuer_at(request.url_root)  # type: ignore[no-any-return]
+    root = _root(request.scheme, request.host, request.root_path)
+    return authority.issuer or authority.issuer_at(root)  # type: ignore[no-any-return]
+
+
+_root = lru_cache(maxsize=256)(get_current_url)
+"""As `request.url_root`, which is worked out anew each time."""
 
 
 def lacks_scope(scope: str) -> Problem:

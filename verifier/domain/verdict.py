@@ -19,6 +19,7 @@ from verifier.domain.reasons import IDENTITY_MISSES, REASONS, Signal, words
 from verifier.domain.scan import Scan
 
 EXPIRES_SOON = timedelta(days=30)
+_REASONS = sorted(DECOMMISSION_REASONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +205,16 @@ def allowed(profile: Profile, attempt: Attempt, found: Found) -> tuple[Operation
     def possible(action: Action) -> bool:
         if not may(attempt.site, action):
             return False
-        asked = replace(attempt, action=action, offline=False, not_supplied_to_public=True)
+        asked = Attempt(
+            action=action,
+            code=attempt.code,
+            site=attempt.site,
+            now=attempt.now,
+            today=attempt.today,
+            seal=attempt.seal,
+            offline=False,
+            not_supplied_to_public=True,
+        )
         return decide(profile, asked, found).accepted
 
     if found.pack is None:
@@ -212,7 +222,7 @@ def allowed(profile: Profile, attempt: Attempt, found: Found) -> tuple[Operation
     result: list[Operation] = []
     if possible(Action.DISPENSE):
         result.append(Operation.DISPENSE)
-    if any(possible(reason) for reason in sorted(DECOMMISSION_REASONS)):
+    if any(possible(reason) for reason in _REASONS):
         result.append(Operation.DECOMMISSION)
     if possible(Action.REACTIVATE):
         result.append(Operation.REACTIVATE)

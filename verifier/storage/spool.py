@@ -9,10 +9,8 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from datetime import datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import msgspec
 import psycopg
@@ -31,17 +29,7 @@ _COLUMNS = (
     "gtin, serial, event_id, received_at, occurred_at, operation, reason, code, accepted,"
     " state_before, state_after, site_gln, client_id, details, answer"
 )
-# fmt: off
-_Row = tuple[
-    int, str, UUID, datetime, datetime | None, str, str | None, str, bool,
-    str | None, str | None, str, str, str, str,
-]
-# fmt: on
 _COPY = f"COPY events ({_COLUMNS}) FROM STDIN"
-_INSERT = (
-    f"INSERT INTO events ({_COLUMNS}) VALUES ({', '.join(['%s'] * 15)})"  # noqa: S608
-    " ON CONFLICT (gtin, serial, event_id) DO NOTHING"
-)
 _OFFSET = (
     "INSERT INTO spool_files (file_id, shipped) VALUES (%s, 0)"
     " ON CONFLICT (file_id) DO UPDATE SET shipped = spool_files.shipped RETURNING shipped"
@@ -52,7 +40,9 @@ _AWAY = (SQLAlchemyError, psycopg.OperationalError)
 _REFUSED = (psycopg.DataError, psycopg.IntegrityError)
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(_Row).decode
+_NULL = r"\N"
+_END = b"\n\\."
+_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 _log = logging.getLogger(__name__)
 
 
@@ -101,7 +91,7 @@ class Spool:
         Raises:
             SpoolFull: the disk did not take it, or the process ends; record it in the database instead.
         """
-        line = _encode((*_row(event), _encode(answer).decode())) + b"\n"
+        line = _line(event, answer)
         with self._lock:
             self._writable().append(line)
 
@@ -220,17 +210,17 @@ class Spool:
                 self._move_block(file, end, _copy)
             except _REFUSED as error:
                 _log.warning("scan records in %s are sorted out one by one: %s", file.path, error)
-                self._move_block(file, end, _insert)
+                self._move_block(file, end, _copy_one_by_one)
             if file.shipped == before:
                 _log.warning("the last scan record in %s was never finished, nor answered", file.path)
                 return
 
-    def _move_block(self, file: SpoolFile, end: int, write: Callable[[Any, Iterator[_Row]], None]) -> None:
+    def _move_block(self, file: SpoolFile, end: int, write: Callable[[Any, bytes], None]) -> None:
         with self._connection() as connection, connection.transaction():
             start = int(connection.execute(_OFFSET, (file.id,)).fetchone()[0])
             block = file.read(start, end)
             if block:
-                write(connection, _rows(block, file))
+                write(connection, block)
                 connection.execute(_MOVE, (start + len(block), file.id))
         file.shipped = start + len(block)
 
@@ -246,33 +236,53 @@ class Spool:
             raw.close()
 
 
-def _copy(connection: Any, rows: Iterator[_Row]) -> None:
+def _copy(connection: Any, block: bytes) -> None:
+    """The file holds rows as COPY takes them, so that shipping costs next to nothing here."""
+    if _END in b"\n" + block:  # damage that COPY would take for the end of its data
+        raise psycopg.DataError("a line that means the end of the data")
     with connection.cursor().copy(_COPY) as copy:
-        for row in rows:
-            copy.write_row(row)
+        copy.write(block)
 
 
-def _insert(connection: Any, rows: Iterator[_Row]) -> None:
+def _copy_one_by_one(connection: Any, block: bytes) -> None:
     """For a block that the database refuses: one row that it will never take must not hold up the others."""
-    for row in rows:
+    for line in block.split(b"\n")[:-1]:
         try:
             with connection.transaction():
-                connection.execute(_INSERT, row)
+                _copy(connection, line + b"\n")
+        except psycopg.errors.UniqueViolation:
+            pass  # it is there: a copy of a file that somebody put back
         except _REFUSED as error:
-            _log.error("scan record %s was left out: %s", row[2], error)
+            _log.error("a damaged scan record was left out (%d bytes): %s", len(line), type(error).__name__)
 
 
-def _row(event: PackEvent) -> tuple[Any, ...]:
-    return (
-        int(event.gtin), event.serial, event.event_id, event.received_at, event.occurred_at, event.operation,
-        event.reason, event.code, event.accepted, event.state_before, event.state_after, event.site_gln,
-        event.client_id, _encode(event.details).decode(),
-    )  # fmt: skip
+def _line(event: PackEvent, answer: Any) -> bytes:
+    """The row in the text format of COPY."""
+    occurred = event.occurred_at
+    texts = (
+        str(int(event.gtin)),
+        _text(event.serial),
+        str(event.event_id),
+        event.received_at.isoformat(),
+        _NULL if occurred is None else occurred.isoformat(),
+        event.operation,
+        _text(event.reason),
+        event.code,
+        "t" if event.accepted else "f",
+        event.state_before or _NULL,
+        event.state_after or _NULL,
+        _text(event.site_gln),
+        _text(event.client_id),
+        _json(event.details),
+        _json(answer),
+    )
+    return ("\t".join(texts) + "\n").encode()
 
 
-def _rows(block: bytes, file: SpoolFile) -> Iterator[_Row]:
-    for line in block.splitlines():
-        try:
-            yield _decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            _log.error("a damaged scan record in %s was left out (%d bytes)", file.path, len(line))
+def _text(text: str | None) -> str:
+    return _NULL if text is None else text.translate(_ESCAPES)
+
+
+def _json(value: Any) -> str:
+    """JSON holds no control characters as such, only backslashes."""
+    return _encode(value).decode().replace("\\", "\\\\")
