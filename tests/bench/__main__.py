@@ -8,13 +8,15 @@ import json
 import os
 import random
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,11 +25,13 @@ import psycopg
 from bench import load
 from bench.places import Place, csv_of, free_port, serial_of, verifier
 from bench.plain import dispense_rate
+from bench.scale import grow, grown_serial_of
 from rich.console import Console
 from rich.table import Table
 
 WORKERS, THREADS, CONNECTIONS = 2, 8, 16
 GLN = "4012345000016"
+Serial = Callable[[int], tuple[int, str]]
 SIZE = 640  # bytes of a verdict of a sample pack
 
 
@@ -84,29 +88,68 @@ class Bench:
         self.add("CSV load", self.options.packs / seconds, "rows/s", self.options.packs / bare)
         self.add("peak memory of the loader", peak / 1024, "MiB")
 
-    def verifying(self, packs: int) -> float:
+    def verifying(self, packs: int) -> None:
         """Verify of random packs against a bare Flask route under the same gunicorn settings."""
-        ours, bare = [], []
+        known = min(packs, 1000)
         with self.service() as port, self.bare() as bare_port:
             token = self.token(port)
+            ours, seen, bare = [], [], []
             for turn in range(self.options.turns):
                 self.say(f"verify, turn {turn + 1} of {self.options.turns}")
                 ours.append(self.verify_run(port, token, packs, turn))
-                bare.append(self.run(bare_port, lambda n, of, t=turn: self.verifies("", packs, t * of + n)))  # type: ignore[misc]
-            rate = statistics.median(run.rate for run in ours)
-            self.add("verify", rate, "requests/s", statistics.median(run.rate for run in bare))
-            half = rate / 2
-            self.say(f"verify at {half:.0f} requests/s, open loop")
-            slow = self.run(port, lambda n, of: self.verifies(token, packs, 99 * of + n), rate=half)
+                seen.append(self.verify_run(port, token, known, turn))
+                bare.append(self.bare_run(bare_port, packs, turn))
+            rate = median(ours)
+            self.add("verify, random packs", rate, "requests/s", median(bare))
+            self.add("verify, packs seen before", median(seen), "requests/s", median(bare))
+            self.say(f"verify at {rate / 2:.0f} requests/s, open loop")
+            slow = self.run(port, lambda n, of: self.verifies(token, packs, 99 * of + n), rate=rate / 2)
             for share, name in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99")):
                 self.add(f"verify at half of that, {name}", slow.quantile(share) * 1000, "ms")
+            self.frozen(port, token, known, rate / 2)
             self.add("memory of the largest worker", self.worker_memory(), "MiB")
-        return rate
 
-    def verify_run(self, port: int, token: str, packs: int, turn: int) -> load.Outcome:
-        outcome = self.run(port, lambda n, of: self.verifies(token, packs, turn * of + n))
+    def frozen(self, port: int, token: str, packs: int, rate: float) -> None:
+        """The slowest answer of the second half of a run in the middle of which Redis froze for good."""
+        self.say("the same while Redis is frozen")
+        redis = self.place.redis_pid()
+        freezer = threading.Timer(0.3 + self.options.seconds * 0.25, os.kill, (redis, signal.SIGSTOP))
+        freezer.start()
+        try:
+            outcome = self.run(port, lambda n, of: self.verifies(token, packs, 7 * of + n), rate=rate)
+        finally:
+            freezer.join()
+            os.kill(redis, signal.SIGCONT)
+        assert set(outcome.statuses) == {200}, outcome.statuses
+        later = outcome.latencies[len(outcome.latencies) // 2 :]
+        self.add("verify with Redis frozen, slowest", max(later) * 1000, "ms")
+
+    def scaling(self, small: int, large: int) -> None:
+        """The same route over a table a hundred times as long; each beside the bare route at that time."""
+        shares, before = [], 0
+        for packs in (small, large):
+            self.say(f"making a table of {packs:,} packs")
+            grow(self.place, before, packs)
+            before = packs
+            with self.service() as port, self.bare() as bare_port:
+                token = self.token(port)
+                ours, bare = [], []
+                for turn in range(self.options.turns):
+                    self.say(f"verify over {packs:,} packs, turn {turn + 1} of {self.options.turns}")
+                    ours.append(self.verify_run(port, token, packs, turn, grown_serial_of))
+                    bare.append(self.bare_run(bare_port, packs, turn))
+            shares.append(median(ours) / median(bare))
+        self.add(f"verify at {large:,} packs, of that at {small:,}", shares[1], "of bare", shares[0])
+
+    def verify_run(
+        self, port: int, token: str, packs: int, turn: int, serial: Serial = serial_of
+    ) -> load.Outcome:
+        outcome = self.run(port, lambda n, of: self.verifies(token, packs, turn * of + n, serial))
         assert set(outcome.statuses) == {200}, outcome.statuses
         return outcome
+
+    def bare_run(self, port: int, packs: int, turn: int) -> load.Outcome:
+        return self.run(port, lambda n, of: self.verifies("", packs, turn * of + n))
 
     def dispensing(self) -> None:
         """Dispense of random fresh packs against the same transactions by a bare psycopg loop."""
@@ -138,17 +181,18 @@ class Bench:
     def run(self, port: int, make: Any, rate: float | None = None) -> load.Outcome:
         return load.run(port, make, seconds=self.options.seconds, connections=CONNECTIONS, rate=rate)
 
-    def verifies(self, token: str, packs: int, seed: int) -> Iterator[bytes]:
+    def verifies(self, token: str, packs: int, seed: int, serial: Serial = serial_of) -> Iterator[bytes]:
         chosen = random.Random(seed)  # noqa: S311
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         while True:
-            yield load.request("POST", "/v1/verify", body_of(chosen.randrange(packs)), headers)
+            number = chosen.randrange(packs)
+            yield load.request("POST", "/v1/verify", body_of(*serial(number), number), headers)
 
     def dispenses(self, token: str, numbers: list[int]) -> Iterator[bytes]:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         for number in numbers:
             keyed = headers | {"Idempotency-Key": uuid.uuid4().hex}
-            yield load.request("POST", "/v1/dispense", body_of(number), keyed)
+            yield load.request("POST", "/v1/dispense", body_of(*serial_of(number), number), keyed)
 
     @contextmanager
     def service(self) -> Iterator[int]:
@@ -185,8 +229,11 @@ class Bench:
         return max(self.place.resident_mib(), default=0.0)
 
 
-def body_of(number: int) -> bytes:
-    gtin, serial = serial_of(number)
+def median(runs: list[load.Outcome]) -> float:
+    return statistics.median(run.rate for run in runs)
+
+
+def body_of(gtin: int, serial: str, number: int) -> bytes:
     return b'{"code":"]d201%014d21%b\\u001d1731123110LOT%d"}' % (gtin, serial.encode(), number % 50)
 
 
@@ -195,6 +242,7 @@ def main() -> None:
     parser.add_argument("--packs", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
     parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--large", type=int, default=10_000_000, help="packs of the long table; 0: none")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="verifier-bench-") as folder:
@@ -203,6 +251,8 @@ def main() -> None:
             bench.loading()
             bench.verifying(options.packs)
             bench.dispensing()
+            if options.large:
+                bench.scaling(100_000, options.large)
     if options.json:
         print(json.dumps({"cpus": os.cpu_count(), "lines": bench.lines}))
         return
@@ -214,6 +264,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if shutil.disk_usage("/").free < 4 << 30:
-        sys.exit("The benchmark needs 4 GiB of free disk.")
+    if shutil.disk_usage("/").free < 8 << 30:
+        sys.exit("The benchmark needs 8 GiB of free disk.")
     main()

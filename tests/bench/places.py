@@ -23,8 +23,13 @@ _FIRST = 952_000_000_000
 
 def serial_of(number: int) -> tuple[int, str]:
     """GTIN and serial number of the n-th pack."""
+    return gtin_of(number), f"{random.Random(number).getrandbits(50):013X}"  # noqa: S311
+
+
+def gtin_of(number: int) -> int:
+    """GTIN of the n-th pack."""
     payload = f"{_FIRST + number // PER_PRODUCT:013d}"
-    return int(payload + check_digit(payload)), f"{random.Random(number).getrandbits(50):013X}"  # noqa: S311
+    return int(payload + check_digit(payload))
 
 
 def csv_of(path: Path, packs: int) -> None:
@@ -90,6 +95,13 @@ class Place:
         )
         with urllib.request.urlopen(grant) as answer:  # noqa: S310
             return str(json.load(answer)["access_token"])
+
+    def redis_pid(self) -> int:
+        """The process of the embedded Redis, which is a child of this one."""
+        for pid in children(os.getpid()):
+            if b"redis-server" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                return pid
+        raise LookupError("no Redis among the children of this process")
 
     def resident_mib(self) -> list[float]:
         """Resident memory of the workers: the grandchildren of the command."""
