@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from verifier.domain.expiry import Expiry
 from verifier.domain.gs1 import check_digit
 from verifier.domain.journal import Alert, AlertQuery, PackEvent, ReferenceEvent
@@ -23,6 +25,7 @@ from verifier.services.ports import Ports
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 EXPIRY = Expiry(2027, 12, 31)
 SCOPES = frozenset({"verify", "dispense", "decommission", "returns", "packs:read", "recalls:write"})
+UNDOABLE = [state for state in State if state not in (State.ACTIVE, State.DESTROYED, State.STOLEN)]
 OPERATIONS = {Action.DISPENSE: Operation.DISPENSE, Action.REACTIVATE: Operation.REACTIVATE}
 
 
@@ -170,11 +173,22 @@ class Desk:
         (event,) = self.events(code)
         return event
 
+    def answer(self, event: PackEvent) -> Any:
+        """What was answered, as it was written down."""
+        found = self.ports.archive.event(event.event_id)
+        assert found is not None
+        return msgspec.json.decode(found[1] or b"null")
+
     def alerts(self, gtin: str) -> list[Alert]:
         return list(self.ports.archive.alerts(AlertQuery(limit=100, gtin=gtin)))
 
     def stored(self, code: PackCode) -> Pack | None:
         return self.ports.reader.find(code).pack
+
+
+def plain(verdict: Verdict) -> Any:
+    """A verdict as it is written down."""
+    return msgspec.json.decode(msgspec.json.encode(verdict))
 
 
 def new_key() -> str:
