@@ -2,22 +2,16 @@
 
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from desk import Clock, Desk, local_date
 from memory_ports import Memory
-from sqlalchemy import Engine, Table, insert, select
 
-from verifier.app import build
-from verifier.domain.expiry import Expiry
 from verifier.domain.journal import ReferenceEvent
 from verifier.domain.pack import Batch, Pack, Product
 from verifier.services.ports import Ports
-from verifier.settings import Settings
-from verifier.storage import tables
 
 
 @pytest.fixture(scope="module", params=["memory", "postgres"])
@@ -26,15 +20,11 @@ def desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     if request.param == "memory":
         yield in_memory(clock)
         return
-    settings = Settings(
-        home=Path(tmp_path_factory.mktemp("home")),
-        database_url=request.getfixturevalue("new_database")(),
-        cache_mode="off",
-    )
-    service = build(settings, clock=clock)
-    put, commands = Inserts(service.engine), References(service.engine)
-    yield Desk(service.ports, clock, put, commands, service.spool.ship)
-    service.close()
+    import real_storage  # noqa: PLC0415 - what runs in memory needs nothing of it
+
+    home = tmp_path_factory.mktemp("home")
+    with real_storage.desk(clock, request.getfixturevalue("new_database")(), home) as real:
+        yield real
 
 
 def in_memory(clock: Clock) -> Desk:
@@ -63,41 +53,3 @@ def in_memory(clock: Clock) -> Desk:
         local_date=local_date,
     )
     return Desk(ports, clock, put, commands, lambda: None)
-
-
-TABLES: dict[type, Table] = {Product: tables.products, Batch: tables.batches, Pack: tables.packs}
-
-
-class Inserts:
-    """Stores values in their tables."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def __call__(self, value: Product | Batch | Pack) -> None:
-        columns = {name: getattr(value, name) for name in value.__dataclass_fields__}
-        columns["gtin"] = int(value.gtin)
-        if isinstance(columns.get("expiry"), Expiry):
-            columns["expiry"] = columns["expiry"].number()
-        with self._engine.begin() as connection:
-            connection.execute(insert(TABLES[type(value)]), columns)
-
-
-class References:
-    """Reads the journal of commands, which no port reads."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def __call__(self, gtin: str) -> list[tuple[ReferenceEvent, Any]]:
-        table = tables.reference_events
-        with self._engine.connect() as connection:
-            rows = connection.execute(select(table).where(table.c.gtin == int(gtin))).mappings().all()
-        names = [name for name in ReferenceEvent.__dataclass_fields__ if name != "gtin"]
-        return [
-            (
-                ReferenceEvent(gtin=gtin, **{name: row[name] for name in names}),
-                msgspec.json.decode(row["answer"]),
-            )
-            for row in rows
-        ]
