@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
 from desk import Clock, Desk
@@ -14,17 +15,19 @@ from verifier.domain.expiry import Expiry
 from verifier.domain.journal import ReferenceEvent
 from verifier.domain.pack import Batch, Pack, Product
 from verifier.settings import Settings
-from verifier.storage import tables
+from verifier.storage import status_cache, tables
 
 
 @contextmanager
 def desk(clock: Clock, database_url: str, home: Path) -> Iterator[Desk]:
     service = build(Settings(home=home, database_url=database_url, cache_mode="off"), clock=clock)
     put, commands = Inserts(service.engine), References(service.engine)
-    try:
-        yield Desk(service.ports, clock, put, commands, service.spool.ship)
-    finally:
-        service.close()
+    # a command waits so long for the other processes; here are none
+    with patch.object(status_cache, "PERMISSION_S", 0):
+        try:
+            yield Desk(service.ports, clock, put, commands, service.spool.ship)
+        finally:
+            service.close()
 
 
 TABLES: dict[type, Table] = {Product: tables.products, Batch: tables.batches, Pack: tables.packs}

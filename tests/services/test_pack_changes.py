@@ -7,9 +7,10 @@ import pytest
 from desk import NOW, OTHER_PHARMACY, PHARMACY, UNDOABLE, WHOLESALER, Desk, new_key, plain
 
 from verifier.domain.journal import PackEvent
-from verifier.domain.lifecycle import Action, Seal
+from verifier.domain.lifecycle import Action, Operation, Seal
 from verifier.domain.pack import State
-from verifier.domain.scan import Device, EntryMode
+from verifier.domain.scan import Context, Device, EntryMode, Scan
+from verifier.services.packs import Order, change
 
 A, S = Action, State
 CHANGES = {
@@ -61,6 +62,16 @@ def test_an_undo_makes_the_pack_active_again(desk: Desk, state: State):
 def test_the_declaration_of_the_site_is_heard(desk: Desk, declared: bool):  # noqa: FBT001
     told = desk.change(desk.pack(S.DISPENSED), A.REACTIVATE, declared=declared)
     assert told.code == ("ok" if declared else "undo_supplied_to_public")
+
+
+def test_an_order_that_says_no_more_is_of_one_pack_and_declares_nothing(desk: Desk):
+    def order(action: Action, operation: Operation) -> Order:
+        return Order(operation, action, Scan(code, Context()), new_key(), b"digest")
+
+    code = desk.pack()
+    assert change(desk.ports, PHARMACY, order(A.DISPENSE, Operation.DISPENSE)).code == "ok"
+    told = change(desk.ports, PHARMACY, order(A.REACTIVATE, Operation.REACTIVATE))
+    assert told.code == "undo_supplied_to_public"
 
 
 # What is written down.

@@ -109,8 +109,10 @@ def test_an_active_pack_has_no_change_whose_scope_could_be_asked_for(desk: Desk)
 
 def test_only_an_undo_asks_for_a_scope_here(desk: Desk):
     nobody = replace(PHARMACY, scopes=SCOPES - {"dispense", "decommission"})
-    assert desk.change(desk.pack(S.LOCKED), A.DESTROY, by=nobody).code == "ok"
-    assert desk.change(desk.pack(S.LOCKED), A.DISPENSE, by=nobody).code == "already_done_here"
+    locked = desk.pack(S.LOCKED)
+    assert desk.change(locked, A.DISPENSE, by=nobody).code == "already_done_here"
+    assert desk.change(locked, A.DESTROY, by=nobody).code == "ok"
+    assert desk.stored(locked).state is S.DESTROYED
 
 
 # Races.
