@@ -59,10 +59,12 @@ class Part:
         return sorted(target.rglob("*.py")) if target.is_dir() else [target]
 
 
+# the domain's tests need none of the servers that the conftest of all starts
+ALONE = ("--noconftest", "-o", "pythonpath=tests")
 # the services' tests run in memory, where one case costs a millisecond, and on a PostgreSQL; here the former
 IN_MEMORY = ("--confcutdir=tests/services", "-k", "not postgres")
 PARTS = (
-    Part("verifier/domain", ("tests/domain", "tests/operations/test_retention_rules.py"), ("--noconftest",)),
+    Part("verifier/domain", ("tests/domain", "tests/operations/test_retention_rules.py"), ALONE),
     Part("verifier/services/packs.py", ("tests/services",), IN_MEMORY),
     Part("verifier/services/commands.py", ("tests/services",), IN_MEMORY),
 )
