@@ -9,7 +9,7 @@ JOBS   ?= 3
 DEV    := $(subst .run-,.dev-,$(RUN))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench serve lint types spec lock clean
+.PHONY: help demo test mutation bench serve lint types spec lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | while IFS='|' read -r t d; do printf '  make %-8s %s\n' "$$t" "$$d"; done
@@ -34,6 +34,9 @@ serve: $(RUN) ## the service on http://127.0.0.1:8080 until Ctrl-C
 
 test: $(DEV) ## the whole suite; starts every server it needs
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+mutation: $(DEV) ## does a test notice each change of the rules? ARGS="verifier/domain/gs1.py --most 200"
+	@$(BIN)/python tests/mutation/mutate.py $(ARGS)
 
 bench: $(RUN) ## the benchmark; ARGS="--packs 100000 --seconds 2" for a short one, ARGS=--json
 	@cd tests && ../$(BIN)/python -m bench $(ARGS)

@@ -21,20 +21,20 @@ def test_a_date_that_does_not_exist_is_named_whatever_it_is_of(ai: str):
     read = refused(f"]d20105012345678900{ai}261332\x1d17271231\x1d10L1\x1d21S1")
     assert read.reason == Reason.BAD_DATE
     assert f"({ai})" in read.detail
-    assert "YYMMDD" in read.detail
+    assert "of the form YYMMDD." in read.detail
 
 
 def test_an_expiry_that_does_not_exist_is_named_with_its_form():
     read = refused("]d20105012345678900\x1d17271332\x1d10L1\x1d21S1")
     assert read.reason == Reason.BAD_DATE
-    assert "expiry" in read.detail
-    assert "YYMMDD" in read.detail
+    assert "The expiry is" in read.detail
+    assert "of the form YYMMDD." in read.detail
 
 
 def test_a_production_date_that_does_not_exist_is_named_with_its_form():
     read = refused("[)>\x1e06\x1d9N111234567842\x1d16D20261332\x1d1TL\x1dD271231\x1dSS\x1e\x04")
     assert read.reason == Reason.BAD_DATE
-    assert "YYYYMMDD" in read.detail
+    assert "The production date is no day of the form YYYYMMDD." in read.detail
 
 
 @pytest.mark.parametrize(("ai", "name"), [("10", "lot"), ("21", "serial")])

@@ -61,6 +61,9 @@ def test_the_only_split_that_fits_is_taken_with_a_note(raw, expected):
         (f"]d2{FIRST}10A21B10C21D", GTIN),
         (f"]d2{FIRST}{'10' * 20}{'21' * 20}", GTIN),
         (f"{IFA}{GS}SA1TB1TCD271231", "04150123456782"),
+        # bare, the product swallowed with the rest: still surely a GS1 code
+        (f"10A10A10A01{GTIN}1727123121S1", None),
+        (f"{'10' * 10}01{GTIN}172712312110", None),
     ],
 )
 def test_several_splits_are_refused(raw, gtin):
@@ -104,6 +107,9 @@ def test_a_value_ended_by_a_separator_is_neither_cut_nor_believed(raw):
         (f"]d2{FIRST}10ABC12321S 1", (Reason.BAD_CHARACTER, GTIN, None)),
         (f"]d2{FIRST}10{'L' * 21}21S1", (Reason.TOO_LONG, GTIN, None)),
         (f"{IFA}SSERIAL", (Reason.BAD_CHARACTER, None, None)),
+        (f"{IFA}{GS}1T{'LOT' * 5}D271231", (Reason.TOO_LONG, "04150123456782", None)),
+        # the product of the content is there: no product of its own may be cut out of the serial
+        (f"]d202{GTIN}1727123110LOT7{GS}21S01{GTIN}", (Reason.MISSING_GTIN, None, f"S01{GTIN}")),
     ],
 )
 def test_where_no_split_fits_the_first_fault_is_told(raw, expected):

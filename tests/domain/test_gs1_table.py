@@ -34,6 +34,7 @@ def test_a_predefined_length_is_the_only_one_that_the_pattern_takes(code: str):
         ("91", "A", False),
         ("91", "A" * 90 + "\x1f", True),
         ("20", "123", True),
+        ("30", "1A", True),
         ("20", "1A3", False),
     ],
 )

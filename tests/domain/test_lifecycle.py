@@ -8,7 +8,7 @@ import pytest
 from cases import ELSEWHERE, GTIN, HERE, NOW, PRODUCT, attempt, code, found, judge, pack
 
 from verifier.domain.expiry import Expiry
-from verifier.domain.lifecycle import DECOMMISSION_REASONS, OK, Action, Decision, Seal, decide
+from verifier.domain.lifecycle import DECOMMISSION_REASONS, OK, Action, Attempt, Decision, Seal, decide
 from verifier.domain.pack import Batch, Found, Product, State
 from verifier.domain.profiles import load, names
 from verifier.domain.reasons import REASONS
@@ -234,3 +234,9 @@ def test_a_change_is_due_exactly_when_an_action_other_than_looking_is_accepted()
         if due:
             assert known.pack is not None
             assert decision.target is not known.pack.state
+
+
+def test_an_attempt_that_says_no_more_claims_nothing():
+    plain = Attempt(A.REACTIVATE, code(), HERE, NOW, NOW.date())
+    assert (plain.seal, plain.offline, plain.not_supplied_to_public) == (Seal.NOT_CHECKED, False, False)
+    assert decide(FMD, plain, found(pack(S.DISPENSED))).code == "undo_supplied_to_public"

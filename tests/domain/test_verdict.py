@@ -172,12 +172,17 @@ def test_an_undo_that_came_too_late_is_not_offered():
 
 # Returns.
 
+# fmt: off
 RESALE = {
-    "ok": "yes",
-    "unknown_product": "pending",
-    "unknown_batch": "pending",
-    "on_hold": "pending",
+    "ok":              ("yes",     "restock"),
+    "unknown_product": ("pending", "ask_manufacturer"),
+    "unknown_batch":   ("pending", "wait_for_data"),
+    "on_hold":         ("pending", "wait_for_release"),
+    "withdrawn":       ("no",      "return_to_supplier"),
+    "recalled":        ("no",      "return_to_supplier"),
+    "expired":         ("no",      "destroy"),
 }
+# fmt: on
 
 
 @pytest.mark.parametrize("answer", REASONS)
@@ -193,9 +198,7 @@ def test_a_return_is_saleable_pending_or_not_and_says_what_comes_next(answer):
         alert=None,
     )
     assert isinstance(told, ReturnsVerdict)
-    assert told.resale == RESALE.get(answer, "no")
-    assert told.next_step
-    assert (told.next_step == "restock") is (answer == "ok")
+    assert (told.resale, told.next_step) == RESALE.get(answer, ("no", "quarantine"))
 
 
 def test_only_a_returns_check_speaks_of_resale():
