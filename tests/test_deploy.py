@@ -22,7 +22,8 @@ from verifier import metrics
 from verifier.embedded.nonroot import Binaries
 from verifier.settings import Settings, check_bind, from_env
 from verifier.storage import status_cache
-from verifier.storage.redis_link import ALONE, RedisLink
+from verifier.storage.redis_connection import ALONE
+from verifier.storage.redis_link import RedisLink
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"

@@ -13,7 +13,8 @@ from verifier.domain.codes import PackCode
 from verifier.domain.lifecycle import Action, Operation
 from verifier.domain.pack import State
 from verifier.storage import status_cache
-from verifier.storage.redis_link import ALONE, RedisLink
+from verifier.storage.redis_connection import ALONE
+from verifier.storage.redis_link import RedisLink
 
 
 def never(*_: Any) -> Any:
