@@ -217,6 +217,11 @@ class Cluster:
         for node in (target, *(node for node in self.masters if node is not target)):
             node.tell("CLUSTER", "SETSLOT", slot, "NODE", self.id_of(target))
 
+    def give_up(self, slot: int) -> None:
+        """It stays where it is."""
+        for node in self.masters:
+            node.tell("CLUSTER", "SETSLOT", slot, "STABLE")
+
     def move(self, slot: int, source: Server, target: Server) -> None:
         self.begin_move(slot, source, target)
         self.move_keys(slot, source, target)
