@@ -14,7 +14,6 @@ from verifier.domain.codes import PackCode
 from verifier.domain.pack import State
 from verifier.storage.condition import redis_facts
 from verifier.storage.redis_cluster import ClusterLink
-from verifier.storage.redis_cluster_map import Master, View
 from verifier.storage.redis_connection import NODE
 from verifier.storage.redis_link import UNSETTLED, CacheUnavailable, Link, RedisLink
 from verifier.storage.redis_links import link_to
@@ -63,38 +62,6 @@ def elsewhere(cluster: Cluster, slot: int) -> tuple[Server, Server]:
 
 
 # Its masters.
-
-LINES = """
-aa 10.0.0.1:7001@17001 myself,master - 0 0 1 connected 0-5460 [93-<-cc]
-bb 10.0.0.2:7002@17002,cache-2.example master - 0 1 2 connected 5461-9999 10001-10922
-cc :0@0 master,fail,noaddr - 0 1 9 disconnected
-dd 10.0.0.4:7004@17004 slave aa 0 1 1 connected
-ee 10.0.0.5:7005@17005 master,fail? - 0 1 3 connected 10000 10923-16383
-"""
-
-
-def test_what_a_node_sees_is_read():
-    view = View.read(LINES.strip(), ("asked", 1))
-    assert view.masters == (
-        Master("aa", 1, ((0, 5460),), ("10.0.0.1", 7001)),
-        Master("bb", 2, ((5461, 9999), (10001, 10922)), ("cache-2.example", 7002)),
-        Master("ee", 3, ((10000, 10000), (10923, 16383)), ("10.0.0.5", 7005)),
-    )
-    assert [master.address[0] for master in view.masters] == ["10.0.0.1", "cache-2.example", "10.0.0.5"]
-    assert (view.moving, view.whole) == (True, True)
-
-
-@pytest.mark.parametrize(
-    ("before", "after"), [("0-5460", "0-5459"), ("10923-16383", "10923-16382"), ("5461-9999", "5460-9999")]
-)
-def test_slots_without_a_master_or_with_two_make_no_whole_cluster(before: str, after: str):
-    assert not View.read(LINES.strip().replace(before, after), ("asked", 1)).whole
-
-
-def test_a_node_that_does_not_know_its_address_is_where_it_was_found():
-    view = View.read("aa :7001@17001 myself,master - 0 0 0 connected 0-16383", ("cache-1", 7001))
-    assert [master.address for master in view.masters] == [("cache-1", 7001)]
-    assert (view.moving, view.whole) == (False, True)
 
 
 def test_every_process_gives_a_cluster_the_same_identity(cluster: Cluster, link: Link):

@@ -12,12 +12,10 @@ from traffic import Traffic, admitted_anew, in_use, passed, running, was_right
 from verifier.domain.pack import State
 from verifier.storage.condition import redis_facts
 from verifier.storage.control import PERMISSION_S
-from verifier.storage.redis_cluster import ClusterLink
 from verifier.storage.redis_connection import ALONE, REPLICA, REPLICATED
 from verifier.storage.redis_link import CacheUnavailable, RedisLink
 from verifier.storage.redis_links import link_to
 from verifier.storage.redis_sentinel import SentinelLink
-from verifier.storage.redis_url import Several
 
 OLD, NEW = (State.ACTIVE, 0), (State.DISPENSED, 1)
 
@@ -135,39 +133,6 @@ def test_a_server_that_was_alone_and_is_given_a_replica_is_admitted_anew(
 
 
 # The Sentinels.
-
-
-URLS: list[tuple[str, str, tuple[tuple[str, int], ...], str]] = [
-    ("redis+sentinel://a:1,b:2/cache/3", "cache", (("a", 1), ("b", 2)), "redis://a:1/3"),
-    ("redis+sentinel://a,b/cache", "cache", (("a", 26379), ("b", 26379)), "redis://a:26379/0"),
-    (
-        "rediss+sentinel://:p%40w@[::1]:5,[fe80::1]/cache/0?ssl_cert_reqs=none&sentinel_password=s%26t",
-        "cache",
-        (("::1", 5), ("fe80::1", 26379)),
-        "rediss://:p%40w@[::1]:5/0?ssl_cert_reqs=none",
-    ),
-    ("redis+cluster://u:p@a:1,b", "", (("a", 1), ("b", 6379)), "redis://u:p@a:1/0"),
-]
-
-
-@pytest.mark.parametrize(("url", "service", "hosts", "first"), URLS)
-def test_an_address_names_several_servers(
-    url: str, service: str, hosts: tuple[tuple[str, int], ...], first: str
-):
-    read = Several.read(url)
-    assert read is not None
-    assert (read.service, read.hosts, read.at(hosts[0])) == (service, hosts, first)
-    assert read.of_sentinels == ({"password": "s&t"} if "sentinel_password" in url else {})
-    assert type(link_to(url)) is (SentinelLink if service else ClusterLink)
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["redis+sentinel://a:1", "redis+sentinel://a:b/cache", "redis+cluster://a/cache", "redis+other://a"],
-)
-def test_an_address_that_names_none_is_refused(url: str):
-    with pytest.raises(ValueError, match="not the address"):
-        Several.read(url)
 
 
 def test_a_link_leads_to_the_master_of_the_moment_and_the_one_of_before_is_another(watched: Watched):
