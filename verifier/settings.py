@@ -12,7 +12,10 @@ from verifier.domain.gs1 import gtin_fault
 PREFIX = "VERIFIER_"
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _DATABASE = re.compile(r"postgresql(\+psycopg)?://")
-_PASSWORD = re.compile(r"(?i)([?&][a-z]*password=)[^&]*")
+_PASSWORD = re.compile(r"(?i)([?&][a-z_]*password=)[^&]*")
+_HOSTS = r"rediss?\+{kind}://([^/?]*@)?[^/?@,]+(,[^/?@,]+)*"
+_SENTINELS = re.compile(_HOSTS.format(kind="sentinel") + r"/[^/?]+(/\d*)?(\?.*)?")
+_CLUSTER = re.compile(_HOSTS.format(kind="cluster") + r"/?(\?.*)?")
 _GLN_DIGITS = 13
 
 
@@ -129,12 +132,12 @@ def _check(settings: Settings) -> None:
         raise BadSettings(
             "E002", "VERIFIER_DATABASE_URL must begin with postgresql://; PostgreSQL is the database."
         )
-    if settings.redis_url is not None and _split(settings.redis_url).scheme not in (
-        "redis",
-        "rediss",
-        "unix",
-    ):
-        raise BadSettings("E002", "VERIFIER_REDIS_URL must begin with redis://, rediss:// or unix://.")
+    if settings.redis_url is not None and not _is_redis(settings.redis_url):
+        raise BadSettings(
+            "E002",
+            "VERIFIER_REDIS_URL must begin with redis://, rediss:// or unix://; or it is"
+            " redis+sentinel://host:port,host:port/service/0, or redis+cluster://host:port,host:port.",
+        )
     if settings.issuer is not None and not _is_issuer(_split(settings.issuer)):
         raise BadSettings(
             "E002", "VERIFIER_ISSUER must be an http or https address without query or fragment."
@@ -171,6 +174,12 @@ def _split(url: str) -> SplitResult:
         return urlsplit(url)
     except ValueError:
         return urlsplit("")
+
+
+def _is_redis(url: str) -> bool:
+    """One server, Sentinels with the name of their service, or nodes of a cluster."""
+    one = _split(url).scheme in ("redis", "rediss", "unix")
+    return one or bool(_SENTINELS.fullmatch(url) or _CLUSTER.fullmatch(url))
 
 
 def _is_issuer(url: SplitResult) -> bool:

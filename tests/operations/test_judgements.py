@@ -26,7 +26,7 @@ FACTS = DatabaseFacts(
     switch=Switch(on=False, epoch=0, identity=None),
 )
 REDIS = RedisFacts(
-    version="8.2.1", alone=True, identity="alone:a:b:0", maxmemory=256 << 20, policy="allkeys-lru",
+    version="8.2.1", identity="alone:a:b:0", maxmemory=256 << 20, policy="allkeys-lru",
     appends=False, saves=False, stray=False,
 )  # fmt: skip
 
@@ -70,7 +70,11 @@ REDISES: list[tuple[dict[str, Any], str, Level, str]] = [
     ({"saves": True, "appends": True},                      "D024", Level.WARNING, "snapshots and an"),
     ({"saves": None},                                       "D024", Level.OK,      "may not see"),
     ({"saves": None, "appends": True},                      "D024", Level.WARNING, "append-only"),
-    ({"alone": False},                                      "D025", Level.WRONG,   "replica"),
+    ({"identity": "replica:a:b:0"},                         "D025", Level.WRONG,   "is a replica"),
+    ({"identity": "node:a:b:0"},                            "D025", Level.WRONG,   "redis+cluster://"),
+    ({"identity": "unsettled:no agreement"},                "D025", Level.WRONG,   "do not agree"),
+    ({"identity": "replicated:a:b:0"},                      "D025", Level.OK,      "with every question"),
+    ({"identity": "cluster:abc"},                           "D025", Level.OK,      "with every question"),
     ({"stray": True},                                       "D026", Level.WRONG,   "another program"),
     ({"stray": None},                                       "D026", Level.SKIPPED, "too many"),
 ]

@@ -25,7 +25,8 @@ from verifier.storage.archive import Archive
 from verifier.storage.control import PERMISSION_S, Control
 from verifier.storage.database import connect
 from verifier.storage.loader import Loader
-from verifier.storage.redis_link import NoRedis, RedisLink
+from verifier.storage.redis_link import Link, NoRedis
+from verifier.storage.redis_links import link_to
 from verifier.storage.status_cache import StatusCache
 from verifier.storage.store import Store
 
@@ -81,7 +82,7 @@ class Process:
         self.engine = connect(database_url, pool=20)
         self._reads = connect(database_url, pool=20, autocommit=True)
         self.control = Control(self._reads, clock)
-        self.link = RedisLink(redis_url, connections=connections) if redis_url else NoRedis()
+        self.link: Link = link_to(redis_url, connections=connections) if redis_url else NoRedis()
         self.cache = StatusCache(self._reads, self.control, self.link, count=self._count)
         self.store = Store(self.engine, self.cache)
         self.ports = Ports(

@@ -51,10 +51,13 @@ class OwnRedis:
     def url(self) -> str:
         return f"unix://{self.socket}?db=0"
 
-    def start(self, *options: str) -> None:
-        command = [program(), "--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.folder)]
+    def start(self, *options: str, config: Path | None = None) -> None:
+        file = [str(config)] if config else []
+        command = [program(), *file, "--port", "0", "--unixsocket", str(self.socket)]
         quiet = subprocess.DEVNULL
-        self._process = subprocess.Popen([*command, "--save", "", *options], stdout=quiet, stderr=quiet)
+        self._process = subprocess.Popen(
+            [*command, "--dir", str(self.folder), "--save", "", *options], stdout=quiet, stderr=quiet
+        )
         end = time.monotonic() + 10
         while True:
             with suppress(redis.RedisError), self.client() as client:

@@ -1,8 +1,10 @@
 """The races that a cache beside a database has, each made to happen, and each time the right answer.
 
-One process stands still at a place (`Gate`) while another one goes on.
+One process stands still at a place (`Gate`) while another one goes on. On one server, on a master behind
+Sentinels, on a cluster.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,10 +19,20 @@ from instances import (
     new_key,
     new_pack,
 )
+from redis_fleet import Cluster, Watched
 
 from verifier.domain.pack import State
 
 OLD, NEW = (State.ACTIVE, 0), (State.DISPENSED, 1)
+
+
+@pytest.fixture(scope="module", params=["one server", "Sentinels", "a cluster"])
+def redis_url(request: pytest.FixtureRequest, redis_url: str) -> Iterator[str]:
+    if request.param == "one server":
+        yield redis_url
+        return
+    with (Watched if request.param == "Sentinels" else Cluster).started() as started:
+        yield started.url
 
 
 # The reader that read before the commit and fills after it.

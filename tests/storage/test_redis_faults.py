@@ -6,7 +6,7 @@ import pytest
 from cut_off import cut_off
 from instances import Process, Processes, new_pack, until
 from own_redis import OwnRedis
-from traffic import Traffic
+from traffic import Traffic, in_use, passed, running
 
 from verifier.domain.pack import State
 
@@ -14,36 +14,8 @@ from verifier.domain.pack import State
 @pytest.fixture
 def live(new_database: Callable[[], str], own_redis: OwnRedis) -> Iterator[list[Process]]:
     """Two processes with their upkeep running, on a Redis that a test may kill."""
-    made = Processes(new_database(), own_redis.url)
-    started = [made(), made()]
-    for process in started:
-        process.start()
-    yield started
-    made.close()
-
-
-def is_on(process: Process) -> bool:
-    return process.control.refresh().cache_on
-
-
-def in_use(*processes: Process) -> None:
-    """Until look-ups are answered from the cache again, in each of them."""
-    until(lambda: is_on(processes[0]), "the switch on")
-    pack = new_pack(processes[0])
-    for process in processes:
-        hits = process.outcomes["hit"]
-
-        def hit(process: Process = process, hits: int = hits) -> bool:
-            process.find(pack)
-            return process.outcomes["hit"] > hits
-
-        until(hit, "a look-up from the cache")
-
-
-def passed(traffic: Traffic, changes: int) -> None:
-    """Until so many more changes were acknowledged."""
-    wanted = traffic.changes + changes
-    until(lambda: traffic.changes >= wanted or bool(traffic.errors), "enough changes")
+    with running(new_database(), own_redis.url) as started:
+        yield started
 
 
 FAULTS: dict[str, tuple[Callable[[OwnRedis], None], Callable[[OwnRedis], None]]] = {

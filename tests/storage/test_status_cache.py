@@ -13,7 +13,7 @@ from verifier.domain.codes import PackCode
 from verifier.domain.lifecycle import Action, Operation
 from verifier.domain.pack import State
 from verifier.storage import status_cache
-from verifier.storage.redis_link import ALONE, RedisLink
+from verifier.storage.redis_link import RedisLink
 
 
 def never(*_: Any) -> Any:
@@ -266,32 +266,6 @@ def test_a_foreign_key_is_found_among_many_of_our_own(own_redis: OwnRedis):
         assert link.empty(identity, status_cache.PREFIX)
         assert client.dbsize() == 0
         link.close()
-
-
-def test_a_server_with_a_replica_is_not_admitted_and_one_that_gets_a_replica_is_let_go(
-    processes: Processes, own_redis: OwnRedis
-):
-    process = processes(own_redis.url)
-    processes.admit()
-    before = process.link.probe()
-    with OwnRedis.started() as replica, own_redis.client() as client:
-        client.config_set("repl-diskless-sync", "yes")
-        client.config_set("repl-diskless-sync-delay", "0")
-        own_redis.listen()
-        with replica.client() as follower:
-            follower.replicaof("127.0.0.1", own_redis.port)
-        own_redis.wait_for_replica()
-        after = process.link.probe()
-        assert (before or "").startswith(ALONE)
-        assert not (after or ALONE).startswith(ALONE)
-        process.tick()
-        assert not process.control.refresh().cache_on
-        processes.sleep(1.0)
-        process.tick()
-        assert not process.control.refresh().cache_on
-        follower_link = RedisLink(replica.url)
-        assert not (follower_link.probe() or ALONE).startswith(ALONE)
-        follower_link.close()
 
 
 def test_another_number_of_the_database_is_another_cache(redis_url: str):

@@ -2,9 +2,11 @@
 
 import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Self
 
-from instances import Process, new_pack
+from instances import Process, Processes, new_pack, until
 
 from verifier.domain.codes import PackCode
 
@@ -17,13 +19,13 @@ class Traffic:
 
     def __init__(self, processes: list[Process], packs: int = 4) -> None:
         self._processes = processes
-        self._packs = [new_pack(processes[0]) for _ in range(packs)]
-        self._acknowledged = dict.fromkeys(self._packs, 0)
+        self.packs = [new_pack(processes[0]) for _ in range(packs)]
+        self._acknowledged = dict.fromkeys(self.packs, 0)
         self._end = threading.Event()
         self.stale: list[tuple[PackCode, int, int]] = []
         self.errors: list[BaseException] = []
         self.reads: Counter[int] = Counter()
-        writers = [threading.Thread(target=self._write, args=(n, pack)) for n, pack in enumerate(self._packs)]
+        writers = [threading.Thread(target=self._write, args=(n, pack)) for n, pack in enumerate(self.packs)]
         readers = [
             threading.Thread(target=self._read, args=(n,)) for n in range(len(processes)) for _ in range(2)
         ]
@@ -59,7 +61,7 @@ class Traffic:
         process = self._processes[number]
         try:
             while not self._end.is_set():
-                for pack in self._packs:
+                for pack in self.packs:
                     least = self._acknowledged[pack]
                     _, version = process.find(pack)
                     self.reads[number] += 1
@@ -67,3 +69,50 @@ class Traffic:
                         self.stale.append((pack, version, least))
         except BaseException as error:  # noqa: BLE001 - shown by the test
             self.errors.append(error)
+
+
+@contextmanager
+def running(database_url: str, redis_url: str, count: int = 2) -> Iterator[list[Process]]:
+    """So many processes with their upkeep running."""
+    made = Processes(database_url, redis_url)
+    for _ in range(count):
+        made().start()
+    try:
+        yield made.all
+    finally:
+        made.close()
+
+
+def in_use(*processes: Process) -> None:
+    """Until look-ups are answered from the cache again, in each of them."""
+    until(lambda: processes[0].control.refresh().cache_on, "the switch on")
+    pack = new_pack(processes[0])
+    for process in processes:
+        hits = process.outcomes["hit"]
+
+        def hit(process: Process = process, hits: int = hits) -> bool:
+            process.find(pack)
+            return process.outcomes["hit"] > hits
+
+        until(hit, "a look-up from the cache")
+
+
+def passed(traffic: Traffic, changes: int) -> None:
+    """Until so many more changes were acknowledged."""
+    wanted = traffic.changes + changes
+    until(lambda: traffic.changes >= wanted or bool(traffic.errors), "enough changes")
+
+
+def admitted_anew(traffic: Traffic, processes: list[Process], epoch: int) -> None:
+    """Until the switch went off after this epoch and look-ups are answered from the cache again."""
+    until(lambda: processes[0].control.refresh().epoch > epoch, "the switch off")
+    in_use(*processes)
+    passed(traffic, 12)
+
+
+def was_right(traffic: Traffic) -> None:
+    """Every look-up showed the last acknowledged change, and each process did some."""
+    assert not traffic.errors
+    assert not traffic.stale
+    assert traffic.changes
+    assert all(traffic.reads.values())

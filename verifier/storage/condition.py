@@ -1,7 +1,7 @@
 """What state a PostgreSQL and a Redis are in. Only looks; knows no judgement of what it finds."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,11 @@ from sqlalchemy import Connection, NullPool, create_engine, text
 
 from verifier.storage.database import CONNECT_S, STATEMENT_MS
 from verifier.storage.migrate import Schema, schema_of
-from verifier.storage.redis_link import ALONE, CacheUnavailable
+from verifier.storage.redis_cluster import ClusterLink
+from verifier.storage.redis_connection import Keeper, identity_of
+from verifier.storage.redis_link import CacheUnavailable
+from verifier.storage.redis_sentinel import Sentinels
+from verifier.storage.redis_url import Several
 from verifier.storage.status_cache import PREFIX
 
 DURABILITY = ("fsync", "full_page_writes", "synchronous_commit")
@@ -63,16 +67,15 @@ class DatabaseFacts:
 
 @dataclass(frozen=True, slots=True)
 class RedisFacts:
-    """A Redis as it was found; None where its user may not see.
+    """A Redis as it was found; None where its user may not see. Of a cluster: the worst of its masters.
 
     Attributes:
-        identity: as the status cache admits it: run id, replication id, number of the database.
+        identity: as the status cache admits it, or does not; empty when it does not tell its ids.
         saves: does it write snapshots?
         stray: are there keys that are not the status cache's?
     """
 
     version: str
-    alone: bool
     identity: str
     maxmemory: int
     policy: str
@@ -116,25 +119,67 @@ def redis_facts(url: str) -> RedisFacts:
     Raises:
         CacheUnavailable: it does not answer.
     """
+    several = Several.read(url)
+    if several is None:
+        return _server(url, "nobody")
+    if several.kind == "cluster":
+        return _cluster(several)
+    sentinels = Sentinels(several)
+    master = sentinels.master()
+    sentinels.close()
+    if master is None:
+        raise CacheUnavailable("no Sentinel knows a master that lives")
+    return _server(several.at(master), "sentinel")
+
+
+def _server(url: str, keeper: Keeper) -> RedisFacts:
     retry: Any = Retry(NoBackoff(), 0)
     try:
         with Redis.from_url(
             url, socket_timeout=_REDIS_S, socket_connect_timeout=_REDIS_S, retry=retry
         ) as client:
-            return _look_at(client)
+            return _look_at(client, keeper)
     except (RedisError, OSError) as error:
         raise CacheUnavailable(str(error)) from error
 
 
-def _look_at(client: Any) -> RedisFacts:
+def _cluster(several: Several) -> RedisFacts:
+    link = ClusterLink(several)
+    try:
+        identity = link.probe()
+        if identity is None:
+            raise CacheUnavailable("a master of the cluster does not answer")
+        found = [_server(several.at(master), "cluster") for master in link.masters()]
+    finally:
+        link.close()
+    policies = [each.policy for each in found if not each.policy.startswith("allkeys-")]
+    return RedisFacts(
+        version=min((each.version for each in found), key=_numbers),
+        identity=identity,
+        maxmemory=min(each.maxmemory for each in found),
+        policy=(policies or [found[0].policy])[0],
+        appends=any(each.appends for each in found),
+        saves=_any(each.saves for each in found),
+        stray=_any(each.stray for each in found),
+    )
+
+
+def _any(answers: Iterable[bool | None]) -> bool | None:
+    """True where one is; else None where one is not known."""
+    seen = set(answers)
+    return True if True in seen else None if None in seen else False
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".") if part.isdigit()]
+
+
+def _look_at(client: Any, keeper: Keeper) -> RedisFacts:
     told: dict[str, Any] = client.info()
     number = client.connection_pool.connection_kwargs.get("db") or 0
-    alone = told["role"] == "master" and not told["connected_slaves"]
-    kind = ALONE if alone else "replicated:"
     return RedisFacts(
         version=str(told["redis_version"]),
-        alone=alone,
-        identity=f"{kind}{told['run_id']}:{told['master_replid']}:{number}",
+        identity=identity_of(told, number, keeper) or "",
         maxmemory=int(told.get("maxmemory", 0)),
         policy=str(told.get("maxmemory_policy", "")),
         appends=bool(told.get("aof_enabled")),

@@ -1,34 +1,37 @@
 """Redis with bounded waits: 50 ms, no retries, a circuit breaker, and a server that says who it is.
 
-Every new connection asks the server for its run id and replication id, and every probe asks again. A command
-is sent only on a connection to the server that the caller names, and its answer counts only from there;
-another one (restarted, promoted) is not used.
+A command is sent only on a connection to the server that the caller names, and its answer counts only from
+there; another one (restarted, promoted, demoted) is not used.
 """
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any, Protocol
 
-from hiredis import pack_command
-from redis.backoff import NoBackoff
-from redis.connection import ConnectionPool
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
-from redis.retry import Retry
 
-TIMEOUT_S = 0.05
+from verifier.storage.redis_connection import NODE, REPLICA, Command, Connection, Way
+
 SLOW_S = 0.025
 SLOW_ANSWERS = 3
 """So many answers one after the other that took longer than `SLOW_S` make a look-up not worth its while."""
-STALE_S = 1.0
-"""A connection that was idle for longer is looked at before it is used."""
 SCAN_COUNT = 10_000
-ALONE = "alone:"
-"""How the identity of a server begins that is a master without replicas, the only kind that is admitted."""
+UNSETTLED = "unsettled:"
+REFUSED = {
+    REPLICA: "this Redis is a replica",
+    NODE: "this Redis is a node of a cluster: its address must begin with redis+cluster://",
+    UNSETTLED: "the masters of this Redis Cluster do not agree, or a slot has no master or is being moved",
+}
+"""Why a cache is not admitted whose identity begins so."""
+
+
+def refusal(identity: str) -> str | None:
+    """Why it is not admitted; None when it may be."""
+    return next((why for kind, why in REFUSED.items() if identity.startswith(kind)), None)
 
 
 class CacheUnavailable(Exception):
@@ -36,20 +39,20 @@ class CacheUnavailable(Exception):
 
 
 class Link(Protocol):
-    """A Redis as the status cache sees it."""
+    """A Redis as the status cache sees it: one server, one behind Sentinels, or a cluster."""
 
     @property
     def broken(self) -> bool:
         """Would a question be of no use now?"""
 
     def ask(self, identity: str | None, *command: Any) -> Any:
-        """The answer of the server with this identity.
+        """The answer of the Redis with this identity.
 
         Raises:
             CacheUnavailable: there is none.
         """
 
-    def ask_all(self, identity: str | None, *commands: tuple[Any, ...]) -> list[Any]:
+    def ask_all(self, identity: str | None, *commands: Command) -> list[Any]:
         """The answers to several commands, in one round trip.
 
         Raises:
@@ -64,10 +67,10 @@ class Link(Protocol):
         """
 
     def probe(self) -> str | None:
-        """The identity of the server that answers now."""
+        """The identity of the Redis that answers now."""
 
     def empty(self, identity: str, prefix: str) -> bool:
-        """Empty that server's database; False when keys without this prefix are in it."""
+        """Empty that Redis's database; False when keys without this prefix are in it."""
 
     def close(self) -> None:
         """Close all connections."""
@@ -85,7 +88,7 @@ class NoRedis:
         """Never an answer."""
         raise CacheUnavailable("no Redis here")
 
-    def ask_all(self, _identity: str | None, *_commands: tuple[Any, ...]) -> list[Any]:
+    def ask_all(self, _identity: str | None, *_commands: Command) -> list[Any]:
         """Never an answer."""
         raise CacheUnavailable("no Redis here")
 
@@ -105,14 +108,42 @@ class NoRedis:
         """Nothing to close."""
 
 
+class Pool:
+    """Connections by one way that nobody uses; the one that was used last is given out first.
+
+    So the fewest are kept alive, and an answer owed is soon taken off.
+    """
+
+    def __init__(self, way: Way) -> None:
+        self._way = way
+        self._idle: list[Connection] = []
+        self._closed = False
+
+    def take(self) -> Connection:
+        """One of them, or a new one, which connects when it is used."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return Connection(self._way)
+
+    def give(self, connection: Connection) -> None:
+        """Back, for the next; closed when the pool was closed meanwhile."""
+        self._idle.append(connection)
+        if self._closed:
+            self.close()
+
+    def close(self) -> None:
+        """Close those that nobody uses, and each of the others when it comes back."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
+
+
 class RedisLink:
     """Connections to one Redis; as many as threads may ask at once, or the surplus ones are refused."""
 
-    def __init__(self, url: str, *, connections: int = 32) -> None:
-        pool: Any = ConnectionPool.from_url(url)
-        kind, options = pool.connection_class, pool.connection_kwargs
-        self._connect: Callable[[], Any] = partial(kind, **options | _OPTIONS)
-        self._idle: list[Any] = []
+    def __init__(self, to: str | Way, *, connections: int = 32) -> None:
+        self._pool = Pool(Way.of(to) if isinstance(to, str) else to)
         self._free = threading.BoundedSemaphore(connections)
         self._open = threading.Event()
         self._slow = 0
@@ -137,7 +168,7 @@ class RedisLink:
         """
         return self.ask_all(identity, command)[0]
 
-    def ask_all(self, identity: str | None, *commands: tuple[Any, ...]) -> list[Any]:
+    def ask_all(self, identity: str | None, *commands: Command) -> list[Any]:
         """The answers to several commands, in one round trip; others' commands may come between them.
 
         Raises:
@@ -148,9 +179,7 @@ class RedisLink:
         begin = time.monotonic()
         try:
             with self._connection() as connection:
-                _send(connection, identity, commands)
-                answers = [_answer(connection) for _ in commands]
-                _check(connection, identity)  # sending connects by itself where the connection was closed
+                answers = connection.ask(identity, commands)
         except (RedisConnectionError, RedisTimeoutError, OSError) as error:
             self._open.set()
             raise CacheUnavailable(type(error).__name__) from error
@@ -158,7 +187,7 @@ class RedisLink:
             raise CacheUnavailable(type(error).__name__) from error
         self._slow = self._slow + 1 if time.monotonic() - begin > SLOW_S else 0
         for answer in answers:
-            if isinstance(answer, RedisError):  # e.g. out of memory, read-only replica, no permission
+            if isinstance(answer, RedisError):  # e.g. out of memory, read-only, no permission, moved
                 raise CacheUnavailable(type(answer).__name__) from answer
         return answers
 
@@ -172,22 +201,23 @@ class RedisLink:
             raise CacheUnavailable("circuit open")
         try:
             with self._connection() as connection:
-                _send(connection, identity, (command,))
-                connection.verifier_owed = 1
-        except (RedisError, OSError) as error:
+                connection.tell(identity, command)
+        except (RedisConnectionError, RedisTimeoutError, OSError) as error:
             self._open.set()
+            raise CacheUnavailable(type(error).__name__) from error
+        except RedisError as error:
             raise CacheUnavailable(type(error).__name__) from error
 
     def probe(self) -> str | None:
         """Who answers now? Closes the circuit when somebody does; None when nobody does.
 
-        The server is asked anew: one that was demoted, or given a replica, is another one from then on.
+        The server is asked anew: one that was demoted, or given a first replica, is another one then.
         """
         begin = time.monotonic()
         try:
             with self._connection() as connection:
-                _identify(connection)
-                identity: str | None = connection.verifier_identity
+                connection.identify()
+                identity = connection.identity
         except CacheUnavailable:  # our own limit says nothing about the server; ask again later
             return None
         except (RedisError, OSError):
@@ -199,128 +229,59 @@ class RedisLink:
         return identity
 
     def empty(self, identity: str, prefix: str) -> bool:
-        """Empty the database of this very server; False when it holds keys of another program.
+        """Empty the database of this very server; False when it holds keys of another program."""
+        if self.holds_others(identity, prefix):
+            return False
+        self.flush(identity)
+        return True
+
+    def holds_others(self, identity: str, prefix: str) -> bool:
+        """Are there keys of another program?
 
         Keys with another first letter are searched for, the others looked at by a sample.
+
+        Raises:
+            CacheUnavailable: as with `ask`.
         """
         stray = self.ask(identity, "RANDOMKEY")
         if stray is not None and not stray.startswith(prefix.encode()):
-            return False
+            return True
         cursor = b"0"
         while True:
             pattern = f"[^{prefix[0]}]*"
             cursor, strays = self.ask(identity, "SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT)
             if strays:
-                return False
+                return True
             if cursor == b"0":
-                break
+                return False
+
+    def flush(self, identity: str) -> None:
+        """Delete every key.
+
+        Raises:
+            CacheUnavailable: as with `ask`.
+        """
         self.ask(identity, "FLUSHDB", "ASYNC")
-        return True
 
     def close(self) -> None:
-        """Close the connections that nobody uses."""
-        while self._idle:
-            self._idle.pop().disconnect()
+        """Close the connections."""
+        self._pool.close()
 
     @contextmanager
-    def _connection(self) -> Iterator[Any]:
-        """The connection that was used last: the fewest are kept alive, and its answer owed is there."""
+    def _connection(self) -> Iterator[Connection]:
         if not self._free.acquire(blocking=False):
             raise CacheUnavailable("all connections are in use")
+        pool = self._pool
         try:
-            connection = self._taken()
+            connection = pool.take()
             try:
-                _settle(connection)
+                connection.ready()
                 yield connection
             except BaseException:
-                connection.disconnect()  # an answer still on its way must not meet another question
+                connection.close()  # an answer still on its way must not meet another question
                 raise
             finally:
-                connection.verifier_used = time.monotonic()
-                self._idle.append(connection)
+                connection.rest()
+                pool.give(connection)
         finally:
             self._free.release()
-
-    def _taken(self) -> Any:
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return self._connect()
-
-
-def _settle(connection: Any) -> None:
-    """Make it ready for the next question: connected, and no answer owed any more."""
-    if not hasattr(connection, "verifier_used"):
-        connection.verifier_owed = 0
-        connection.connect()
-    elif connection.verifier_owed:
-        connection.verifier_owed = 0
-        _answer(connection)
-    elif time.monotonic() - connection.verifier_used > STALE_S and connection.can_read(timeout=0):
-        connection.disconnect()  # closed by the server meanwhile
-
-
-def _send(connection: Any, identity: str | None, commands: Sequence[tuple[Any, ...]]) -> None:
-    if not connection.is_connected:
-        connection.connect()
-    _check(connection, identity)
-    packet = b"".join([pack_command(command) for command in commands])
-    connection.send_packed_command([packet], check_health=False)
-
-
-def _answer(connection: Any) -> Any:
-    """The next answer, an error of the server as a value: behind it others may be waiting."""
-    try:
-        return connection.read_response(disable_decoding=True)
-    except (RedisConnectionError, RedisTimeoutError):
-        raise
-    except RedisError as error:
-        return error
-
-
-def _check(connection: Any, identity: str | None) -> None:
-    if identity is None or connection.verifier_identity != identity:
-        raise CacheUnavailable("another server answers")
-
-
-def _greet(connection: Any) -> None:
-    """On a new connection: log in as usual, then ask the server who it is."""
-    connection.verifier_owed = 0
-    connection.verifier_identity = None  # that of the connection before is nobody's now
-    connection.on_connect()
-    _identify(connection)
-
-
-def _identify(connection: Any) -> None:
-    """Ask the server who it is: alone or not, run id, replication id, number of the database.
-
-    A server that does not tell its ids has no identity, and is never used.
-    """
-    connection.verifier_identity = None
-    connection.send_command("INFO", "server")
-    server = _info(connection.read_response())
-    connection.send_command("INFO", "replication")
-    replication = _info(connection.read_response())
-    run_id, replication_id = server.get("run_id"), replication.get("master_replid")
-    if run_id and replication_id:
-        alone = replication.get("role") == "master" and replication.get("connected_slaves") == "0"
-        kind = ALONE if alone else "replicated:"
-        connection.verifier_identity = f"{kind}{run_id}:{replication_id}:{connection.db}"
-
-
-def _info(answer: bytes) -> dict[str, str]:
-    text = answer.decode(errors="replace")
-    lines = (line.partition(":") for line in text.splitlines() if not line.startswith("#"))
-    return {name: value for name, _, value in lines}
-
-
-_OPTIONS: dict[str, Any] = {
-    "socket_timeout": TIMEOUT_S,
-    "socket_connect_timeout": TIMEOUT_S,
-    "retry": Retry(NoBackoff(), 0),
-    "retry_on_timeout": False,
-    "health_check_interval": 0,
-    "protocol": 2,
-    "driver_info": None,
-    "redis_connect_func": _greet,
-}

@@ -22,7 +22,7 @@ from verifier.storage.control import PERMISSION_S, Control, Snapshot, forget_ref
 from verifier.storage.database import TRANSACTION_MS
 from verifier.storage.database_reader import DatabaseReader
 from verifier.storage.direct import Session
-from verifier.storage.redis_link import ALONE, CacheUnavailable, Link
+from verifier.storage.redis_link import CacheUnavailable, Link, refusal
 from verifier.storage.references import References
 from verifier.storage.rows import ppn_of
 
@@ -194,8 +194,9 @@ class StatusCache:
             return
         if identity is None or self._control.until_off_counts(snapshot) > 0:
             return
-        if not identity.startswith(ALONE):
-            self._say("this Redis is a replica or has one; a cache needs none")
+        why = refusal(identity)
+        if why is not None:
+            self._say(why)
             return
         try:
             if not self._link.empty(identity, PREFIX):
@@ -212,6 +213,10 @@ class StatusCache:
         if why != self._said:
             _log.error("status cache not used: %s", why)
             self._said = why
+
+    def prefix(self, snapshot: Snapshot) -> str:
+        """How every key of this database and this admission begins, up to the pack in its braces."""
+        return f"{PREFIX}{self._name}:{snapshot.epoch}:"
 
     def _key(self, snapshot: Snapshot, gtin: str, serial: str) -> str:
         return f"{PREFIX}{self._name}:{snapshot.epoch}:{{{gtin}:{serial}}}"

@@ -4,10 +4,12 @@ from collections.abc import Iterator
 
 from verifier.cli.checks.finding import Finding, ok, skipped, warning, wrong
 from verifier.storage.condition import RedisFacts, Switch
+from verifier.storage.redis_connection import ALONE
+from verifier.storage.redis_link import refusal
 
 OLDEST = (6, 2)
 _MIB = 1 << 20
-_OWN = "Give the cache a Redis of its own, without persistence and without replicas (docs/cache.md)."
+_MASTER = "Give the URL of a master, of Sentinels, or of a cluster that is whole (docs/cache.md)."
 
 
 def judge(facts: RedisFacts) -> Iterator[Finding]:
@@ -15,10 +17,7 @@ def judge(facts: RedisFacts) -> Iterator[Finding]:
     yield _version(facts)
     yield _memory(facts)
     yield _persistence(facts)
-    if facts.alone:
-        yield ok("D025", "It has no replicas and is none.")
-    else:
-        yield wrong("D025", "It is a replica or has one, so the cache is never switched on.", _OWN)
+    yield _role(facts)
     yield _keys(facts)
 
 
@@ -43,6 +42,15 @@ def _version(facts: RedisFacts) -> Finding:
             "D022", f"Redis {facts.version}.", f"The cache needs Redis {oldest} or newer: upgrade it."
         )
     return ok("D022", f"Redis {facts.version}.")
+
+
+def _role(facts: RedisFacts) -> Finding:
+    why = refusal(facts.identity)
+    if why is not None:
+        return wrong("D025", f"The cache is never switched on: {why}.", _MASTER)
+    if facts.identity.startswith(ALONE):
+        return ok("D025", "It has no replicas and is none.")
+    return ok("D025", "Another server may take its place, so it is asked for its role with every question.")
 
 
 def _memory(facts: RedisFacts) -> Finding:
