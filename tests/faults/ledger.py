@@ -9,7 +9,7 @@ from http.client import HTTPException
 from typing import Any
 
 from callers import Answer, Caller, new_key
-from linear import NEVER, Ends, Findings, Kind, Operation, Status, examined
+from linear import NEVER, Findings, Kind, Operation, Status, examined
 from running import Pack
 
 KNOWN = (200, 409)
@@ -32,7 +32,6 @@ class Ledger:
 
     def __init__(self) -> None:
         self.statuses: Counter[int] = Counter()
-        self.starts: dict[str, Ends] = {}
         self._looks: dict[str, list[Operation]] = defaultdict(list)
         self._changes: dict[tuple[str, str], tuple[str, Operation]] = {}
         self._lock = threading.Lock()
@@ -68,9 +67,7 @@ class Ledger:
             return made
 
     def findings(self) -> dict[str, Findings]:
-        return {
-            serial: examined(history, self.starts[serial]) for serial, history in self.histories().items()
-        }
+        return {serial: examined(history) for serial, history in self.histories().items()}
 
     def check(self) -> None:
         """Nothing was accepted twice, lost or shown stale, and every answer was one that clients know."""

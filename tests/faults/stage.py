@@ -16,7 +16,6 @@ from urllib.parse import parse_qs, urlsplit
 import psycopg
 from callers import Caller, all_at_once
 from ledger import Ledger, Person
-from linear import Status
 from own_redis import OwnRedis
 from proxy import Address, Loop, Proxy
 from running import Pack, Running, until
@@ -128,7 +127,7 @@ class Stage:
         self._loop = Loop()
         self.gtin = f"0501234{next(_numbers):06d}"
         self.gtin += check_digit(self.gtin)
-        self.load([self.pack()])
+        (self.known,) = self.packs(1)
         access = Access(self.engine)
         self.credentials: dict[str, Credentials] = {}
         for name, site in SITES.items():
@@ -188,8 +187,6 @@ class Stage:
         loader = Loader(self.engine, "eu_fmd")
         done = loader.load(rows, dry_run=False, reject=lambda _: None, progress=lambda _: None)
         assert done.loaded == len(packs)
-        for pack in packs:
-            self.ledger.starts[pack["serial"]] = frozenset({(Status("active"), ())})
 
     def packs(self, count: int, lot: str = LOT) -> list[Pack]:
         """Fresh ones, in the database."""
