@@ -8,7 +8,7 @@ single one of them can be lost, held up, repeated or answered by something else.
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -145,7 +145,7 @@ class Link(asyncio.Protocol):
             transport.abort()
             return
         self._proxy.links.add(self)
-        self._work(self._reach_server())
+        self._work(self._reach_server)
 
     @property
     def _idle(self) -> bool:
@@ -174,7 +174,7 @@ class Link(asyncio.Protocol):
             self.end()
             return
         self._server = answering.transport
-        self._work(self._pass_answers())
+        self._work(self._pass_answers)
         await self._pass_questions()
 
     async def _pass_questions(self) -> None:
@@ -273,14 +273,14 @@ class Link(asyncio.Protocol):
         for task in self._tasks:
             task.cancel()
 
-    def _work(self, work: Any) -> None:
+    def _work(self, work: Callable[[], Awaitable[None]]) -> None:
         task = asyncio.ensure_future(self._guarded(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _guarded(self, work: Any) -> None:
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
-            await work
+            await work()
         except (Garbled, ValueError, OSError):
             self.end()
 
