@@ -135,6 +135,7 @@ class Link(asyncio.Protocol):
         self._met: Rule | None = None
         self._pending: deque[Rule | None] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._begun = False  # is the first part of an answer through?
         self._hung_up = False
 
     # From the client.
@@ -245,8 +246,9 @@ class Link(asyncio.Protocol):
         if piece.last and self._pending:
             self._pending.popleft()
         data: bytes | None = piece.data
+        begun, self._begun = self._begun, not piece.last
         if rule is not None:
-            if rule.what == "late":
+            if rule.what == "late" and not begun:
                 await asyncio.sleep(rule.seconds)
             elif rule.what == "instead" and rule.instead is not None:
                 data = rule.instead(piece.data)

@@ -204,9 +204,9 @@ class Stage:
         self.warm(pack)
         return pack
 
-    def warm(self, pack: Pack) -> None:
+    def warm(self, pack: Pack, *instances: Instance) -> None:
         def held() -> bool:
-            for instance in self.both:
+            for instance in instances or self.both:
                 instance.pharmacy.look(pack, fresh=True)
             return self.is_held(pack, b"V:")
 
