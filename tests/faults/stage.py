@@ -18,7 +18,7 @@ from callers import Caller, all_at_once
 from ledger import Ledger, Person
 from own_redis import OwnRedis
 from proxy import Address, Loop, Proxy
-from running import Pack, Running, until
+from running import Pack, Running, kill, until
 from wires import Postgres, Words, kind_of
 
 from verifier.domain.gs1 import check_digit
@@ -99,6 +99,13 @@ class Instance(Running):
         """Let go who waits, and be ready at the next place."""
         (self.haunted / "note").write_text(f"{place}: {deed}")
         self.go()
+
+    def kill_one(self) -> None:
+        """A worker, by kill -9; until there is another one."""
+        before = self.workers()
+        kill(before[0])
+        until(lambda: before[0] not in self.workers(), "the worker gone")
+        until(lambda: len(self.workers()) == len(before), "another one in its place")
 
     def move_clock(self, seconds: float) -> None:
         (self.haunted / "clock").write_text(str(seconds))
