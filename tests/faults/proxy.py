@@ -157,6 +157,7 @@ class Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._server is not None and self._idle:
             self._listening = False
+            self._wire.passed()
             self._server.write(data)
             return
         self._asked = False
@@ -184,6 +185,7 @@ class Link(asyncio.Protocol):
             await until(lambda: not self._proxy.silent)
             self._listening = self._listening or bool(self._proxy.rules)
             if not self._listening:
+                self._wire.passed()
                 self._server.write(data)
             else:
                 for piece in self._wire.questions(data):

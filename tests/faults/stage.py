@@ -124,8 +124,20 @@ class Instance(Running):
 class Stage:
     """All of it. `a` speaks to its servers by Unix sockets, `b` by TCP."""
 
-    def __init__(self, folder: Path, database_url: str, workers: int = 2) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        database_url: str,
+        *,
+        workers: int = 2,
+        threads: int = 4,
+        attentive: bool = True,
+        mistake: str = "",
+    ) -> None:
         self.folder = folder
+        self._mistake = {"MISTAKE": mistake} if mistake else {}
+        self._size = {"workers": workers, "threads": threads}
+        self._attentive = attentive
         self.ledger = Ledger()
         self.redis = OwnRedis(folder)
         self.redis.start()
@@ -141,24 +153,24 @@ class Stage:
             access.add_site(site)
             self.credentials[name] = register(access, name, site.gln, frozenset(SCOPES), datetime.now(UTC))
         SigningKey.load_or_create(folder / "key.pem")
-        self.a = self._instance("a", folder / "a.sock", folder / "a", workers)
-        self.b = self._instance("b", LOOPBACK, LOOPBACK, workers)
+        self.a = self._instance("a", folder / "a.sock", folder / "a")
+        self.b = self._instance("b", LOOPBACK, LOOPBACK)
         self.both = (self.a, self.b)
 
-    def _instance(self, name: str, redis_at: Address, database_at: Address, workers: int) -> Instance:
+    def _instance(self, name: str, redis_at: Address, database_at: Address) -> Instance:
         parts = urlsplit(self._database)
         socket = Path(parse_qs(parts.query)["host"][0]) / ".s.PGSQL.5432"
         if isinstance(database_at, Path):
             database_at.mkdir()
             database_at /= ".s.PGSQL.5432"
         redis = Proxy(self._loop, redis_at, self.redis.socket)
-        database = Proxy(self._loop, database_at, socket, Postgres, attentive=True)
+        database = Proxy(self._loop, database_at, socket, Postgres, attentive=self._attentive)
         return Instance(
             self.folder / f"home-{name}",
             redis,
             database,
-            workers=workers,
-            threads=4,
+            **self._size,
+            **self._mistake,
             VERIFIER_DATABASE_URL=_database_url(parts, database.address),
             VERIFIER_REDIS_URL=_redis_url(redis.address),
             VERIFIER_SIGNING_KEY_FILE=str(self.folder / "key.pem"),

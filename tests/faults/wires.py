@@ -39,6 +39,9 @@ class Wire(Protocol):
     def answers(self, data: bytes) -> Iterator[Piece]:
         """What these bytes of the server complete."""
 
+    def passed(self) -> None:
+        """Something was asked while nobody listened."""
+
 
 class Resp:
     """Redis, RESP2: every command is an array of strings, and every answer one value."""
@@ -61,6 +64,9 @@ class Resp:
         while (end := _value_end(self._answered, 0)) is not None:
             whole, self._answered = self._answered[:end], self._answered[end:]
             yield Piece(whole)
+
+    def passed(self) -> None:
+        pass
 
 
 def _value_end(data: bytes, start: int) -> int | None:
@@ -127,6 +133,9 @@ class Postgres:
         while (end := _message_end(self._answered, TYPED)) is not None:
             whole, self._answered = self._answered[:end], self._answered[end:]
             yield Piece(whole, last=whole[:1] == b"Z")
+
+    def passed(self) -> None:
+        self._head = TYPED
 
     def _sql(self, message: bytes) -> Words:
         kind, body = message[:1], message[TYPED:]

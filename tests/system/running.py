@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -41,7 +42,7 @@ class Running:
             name: value for name, value in os.environ.items() if not name.startswith("VERIFIER_")
         } | {"VERIFIER_HOME": str(home), "VERIFIER_LOG_LEVEL": "warning"}
         self.environment |= environment
-        self.said: list[str] = []
+        self.said: deque[str] = deque(maxlen=2000)
         self._callers: dict[str, Caller] = {}
         self._process: subprocess.Popen[str] | None = None
 

@@ -77,6 +77,10 @@ if "verifier.server" in sys.orig_argv and FOLDER.is_dir():
         (SpoolFile,      "remove",             "between shipping and removal", "between removal and end"),
     )
     # fmt: on
+    if "MISTAKE" in os.environ:
+        import mistakes
+
+        getattr(mistakes, os.environ["MISTAKE"])()
     for owner, name, before, then in PLACES:
         setattr(owner, name, haunted(before, getattr(owner, name), then))
     app._now = lambda: datetime.now(UTC) + timedelta(seconds=ahead())  # type: ignore[attr-defined]
