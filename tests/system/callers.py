@@ -13,6 +13,8 @@ from typing import Any
 _numbers = itertools.count(1)
 IDLE_S = 5.0
 """A connection that was quiet for longer is not used again: the server may be about to close it."""
+TOKEN_S = 200.0
+"""A token lives for 300 s; one that is older than this is renewed before it is used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Caller:
     client_id: str
     client_secret: str
     token: str = ""
+    since: float = 0.0
     _local: threading.local = field(default_factory=threading.local)
 
     def log_in(self) -> None:
@@ -47,6 +50,7 @@ class Caller:
         answer = self.send("POST", "/oauth/token", b"grant_type=client_credentials", form)
         assert answer.status == 200, answer
         self.token = answer.body["access_token"]
+        self.since = time.monotonic()
 
     def send(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
         """One request.
@@ -72,11 +76,16 @@ class Caller:
         """Let the next request have a new connection."""
         self._local.connection = None
 
+    def authorization(self) -> dict[str, str]:
+        if time.monotonic() - self.since > TOKEN_S:
+            self.log_in()
+        return {"Authorization": f"Bearer {self.token}"}
+
     def get(self, path: str) -> Answer:
-        return self.send("GET", path, None, {"Authorization": f"Bearer {self.token}"})
+        return self.send("GET", path, None, self.authorization())
 
     def post(self, path: str, body: dict[str, Any], key: str | None = None) -> Answer:
-        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        headers = self.authorization() | {"Content-Type": "application/json"}
         if key is not None:
             headers["Idempotency-Key"] = key
         return self.send("POST", path, json.dumps(body).encode(), headers)
@@ -86,6 +95,12 @@ class Caller:
 
     def dispense(self, pack: dict[str, str], key: str | None = None) -> Answer:
         return self.post("/v1/dispense", pack, key or new_key())
+
+    def undo(self, pack: dict[str, str], key: str | None = None) -> Answer:
+        return self.post("/v1/reactivate", pack | {"not_supplied_to_public": True}, key or new_key())
+
+    def destroy(self, pack: dict[str, str], key: str | None = None) -> Answer:
+        return self.post("/v1/decommission", pack | {"reason": "destroyed"}, key or new_key())
 
     def insist(self, ask: Callable[[], Answer], seconds: float = 30) -> Answer:
         """Ask again while there is no answer or the service says that it cannot reach its database."""

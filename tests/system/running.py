@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,14 +32,17 @@ Pack = dict[str, str]
 class Running:
     """One home with its service. Everything that it started is found by parenthood and by the home's path."""
 
-    def __init__(self, home: Path, **environment: str) -> None:
+    def __init__(
+        self, home: Path, *, workers: int = WORKERS, threads: int = THREADS, **environment: str
+    ) -> None:
         self.home = home
+        self._size = ["--workers", str(workers), "--threads", str(threads)]
         self.port = free_port()
         self.environment = {
             name: value for name, value in os.environ.items() if not name.startswith("VERIFIER_")
         } | {"VERIFIER_HOME": str(home), "VERIFIER_LOG_LEVEL": "warning"}
         self.environment |= environment
-        self.said: list[str] = []
+        self.said: deque[str] = deque(maxlen=2000)
         self._callers: dict[str, Caller] = {}
         self._process: subprocess.Popen[str] | None = None
 
@@ -50,9 +54,8 @@ class Running:
     def start(self) -> None:
         """Until it says that it is ready."""
         command = [sys.executable, "-m", "verifier", "serve", "--port", str(self.port)]
-        options = ["--workers", str(WORKERS), "--threads", str(THREADS)]
         self._process = subprocess.Popen(
-            [*command, *options],
+            [*command, *self._size],
             env=self.environment,
             cwd=self.home.parent,
             stdout=subprocess.PIPE,

@@ -1,0 +1,45 @@
+"""Services with a mistake, to see that a check finds it."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+from verifier.domain.lifecycle import OK, Action, Decision
+from verifier.domain.pack import State
+from verifier.services import packs
+from verifier.storage.redis_link import RedisLink
+from verifier.storage.status_cache import StatusCache
+
+
+def nothing(*_: Any) -> None:
+    pass
+
+
+def forgets_to_settle() -> None:
+    """The usual cache-aside without its second half."""
+    StatusCache.settle = nothing  # type: ignore[method-assign]
+
+
+def forgets_the_fence() -> None:
+    StatusCache.fence = nothing  # type: ignore[method-assign]
+    forgets_to_settle()
+
+
+def believes_every_redis() -> None:
+    """Whichever server answers is taken for the admitted one."""
+    ask: Callable[..., Any] = RedisLink.ask
+    RedisLink.ask = lambda self, _identity, *command: ask(self, self.probe(), *command)  # type: ignore[method-assign]
+
+
+def accepts_twice() -> None:
+    """A dispense is decided on without a look at the state, now and then."""
+    decide: Any = packs.decide
+
+    def careless(profile: Any, attempt: Any, found: Any) -> Any:
+        decision = decide(profile, attempt, found)
+        again = attempt.action is Action.DISPENSE and decision.code.startswith("already_d")
+        if again and random.random() < 0.5:  # noqa: S311
+            return Decision(OK, State.DISPENSED)
+        return decision
+
+    packs.decide = careless
