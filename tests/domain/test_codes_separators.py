@@ -36,6 +36,7 @@ def refused(raw):
         (f"]d2{FIRST}21SERIAL10LOT771012345678", None),
         (f"]d2{FIRST}10LOT721SERIAL{GS}71012345678", restored("SERIAL", "LOT7")),
         (f"]d2{FIRST}10LOT721SERIAL{GS}8999X", restored("SERIAL", "LOT7", "unknown_ai")),
+        (f"]d2{FIRST}{GS}8999X{GS}10LOT721SERIAL", restored("SERIAL", "LOT7", "unknown_ai")),
         (f"]d2{FIRST}42227610LOT7{GS}21SERIAL", restored("SERIAL", "LOT7")),
         (f"]d2{FIRST}10LOT7{GS}21{'X' * 20}240PART", restored("X" * 20, "LOT7")),
         (f"[)>{RS}05{GS}{FIRST}10ABC12321S1", restored("S1", "ABC123")),
@@ -110,6 +111,7 @@ def test_a_value_ended_by_a_separator_is_neither_cut_nor_believed(raw):
         (f"{IFA}{GS}1T{'LOT' * 5}D271231", (Reason.TOO_LONG, "04150123456782", None)),
         # the product of the content is there: no product of its own may be cut out of the serial
         (f"]d202{GTIN}1727123110LOT7{GS}21S01{GTIN}", (Reason.MISSING_GTIN, None, f"S01{GTIN}")),
+        (f"]d2{FIRST}02{GTIN}10{'L' * 19}21S1", (Reason.TOO_LONG, GTIN, None)),
     ],
 )
 def test_where_no_split_fits_the_first_fault_is_told(raw, expected):
