@@ -23,7 +23,7 @@ from verifier.services.ports import Ports
 from verifier.settings import Settings
 from verifier.storage.access import Access
 from verifier.storage.archive import Archive
-from verifier.storage.cache_sampler import CacheSampler
+from verifier.storage.cache_sampler import OUTCOMES, CacheSampler
 from verifier.storage.control import Control
 from verifier.storage.database import connect
 from verifier.storage.deadline import Deadline
@@ -78,9 +78,8 @@ def build(settings: Settings, *, threads: int = 8, clock: Callable[[], datetime]
         reads, control, link, count=lambda outcome: metrics.of(metrics.LOOKUPS, outcome).inc()
     )
     control.start(cache.upkeep)
-    compared = CacheSampler(
-        reads, control, link, cache, count=lambda outcome: metrics.SAMPLES.labels(outcome).inc()
-    )
+    samples = {outcome: metrics.SAMPLES.labels(outcome) for outcome in OUTCOMES}  # from nothing on
+    compared = CacheSampler(reads, control, link, cache, count=lambda outcome: samples[outcome].inc())
     compared.start()
     access = Access(engine)
     authority = Authority(access, KeyFile(settings.signing_key), settings.issuer, settings.audience)

@@ -121,6 +121,17 @@ def test_a_single_node_of_a_cluster_is_not_admitted(cluster: Cluster):
     single.close()
 
 
+def test_a_master_that_comes_back_before_it_was_missed_makes_another_cluster(cluster: Cluster, link: Link):
+    identity = settled(link)
+    cluster.masters[2].kill()
+    assert link.probe() is None
+    assert link.broken
+    cluster.masters[2].again()
+    cluster.wait_until_whole()
+    assert settled(link) != identity
+    assert not link.broken
+
+
 def test_a_cluster_of_which_nobody_answers_is_nobody():
     link = link_to("redis+cluster://127.0.0.1:1,127.0.0.1:2")
     assert not link.broken

@@ -25,8 +25,8 @@ from verifier.storage.status_cache import StatusCache
 
 EVERY_S = 5.0
 KEYS = 4
-SAME, GONE, DIFFERENT = "same", "gone", "different"
-"""Outcomes. `gone`: what differed could not be answered any more at the second look."""
+SAME, GONE, DIFFERENT = OUTCOMES = ("same", "gone", "different")
+"""`gone`: what differed could not be answered any more at the second look."""
 
 _log = logging.getLogger(__name__)
 
