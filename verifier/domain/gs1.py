@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from importlib import resources
+from functools import cache
+from importlib.metadata import distribution
+from pathlib import Path
 from typing import TYPE_CHECKING
-
-from biip import gs1_application_identifiers as ai_table
 
 from verifier.domain.pack_code import Fault, Reason
 
@@ -24,6 +24,7 @@ GTIN_LENGTHS = (8, 12, 13, 14)
 MAX_TEXT = 20  # AI 10 and 21
 LONGEST_VALUE = 90  # AI 91 to 99
 
+_TABLE = "biip/gs1_application_identifiers/_application_identifiers.json"
 _DIGITS = re.compile(r"[0-9]+")
 _SET_82 = re.compile(r"[!\"%-?A-Z_a-z]*")
 _OUTSIDE_MESSAGE = re.compile(r"[^\x1d!\"%-?A-Z_a-z]")
@@ -43,19 +44,25 @@ class ApplicationIdentifier:
     """One AI: its 2 to 4 digits, the form of its data, and its length where this is predefined."""
 
     code: str
-    pattern: re.Pattern[str]
+    pattern: str
     length: int | None
 
     def accepts(self, value: str) -> bool:
         """Whether `value` as a whole has the form of this AI's data."""
-        return self.pattern.fullmatch(value) is not None
+        return _compiled(self.pattern).fullmatch(value) is not None
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """When it is needed: all at once they are five hundred, and most never come."""
+    return re.compile(pattern, re.ASCII)
 
 
 def _load_table() -> Iterator[ApplicationIdentifier]:
-    text = resources.files(ai_table).joinpath("_application_identifiers.json").read_text("utf-8")
-    for entry in json.loads(text):
+    # the file alone: importing the package would cost every process 9 MiB for parsers that nobody calls
+    for entry in json.loads(Path(distribution("biip").locate_file(_TABLE)).read_text("utf-8")):  # type: ignore[arg-type]
         code = entry["ai"]
-        pattern = re.compile(entry["pattern"].removeprefix(f"^{code}"), re.ASCII)
+        pattern = entry["pattern"].removeprefix(f"^{code}")
         length = None if entry["separator_required"] else _PREDEFINED[code[:2]]
         yield ApplicationIdentifier(code, pattern, length)
 
@@ -130,4 +137,6 @@ def message_fault(message: str) -> Fault | None:
 
 def fits_when_cut(ai: ApplicationIdentifier, value: str) -> bool:
     """Whether the value only has too much behind it."""
-    return any(ai.pattern.fullmatch(value, 0, end) for end in range(1, min(len(value), LONGEST_VALUE + 1)))
+    return any(
+        _compiled(ai.pattern).fullmatch(value, 0, end) for end in range(1, min(len(value), LONGEST_VALUE + 1))
+    )
