@@ -55,6 +55,18 @@ def cleaned(fresh: Engine) -> Callable[..., dict[str, int]]:
     return clean
 
 
+@pytest.mark.parametrize(("expiry", "cache_on"), [(date(2021, 1, 1), False), (date(2028, 1, 1), True)])
+def test_copies_in_the_cache_end_when_packs_were_deleted(
+    past: Past, fresh: Engine, cleaned: Any, expiry: date, *, cache_on: bool
+):
+    past.pack(past.product(), released=ago(years=8), expiry=expiry, state="dispensed")
+    with fresh.begin() as connection:
+        connection.execute(text("UPDATE control SET cache_on = true"))
+    cleaned()
+    with fresh.connect() as connection:
+        assert connection.execute(text("SELECT cache_on FROM control")).scalar_one() == cache_on
+
+
 def test_an_old_pack_goes_with_its_attempts_and_its_closed_alerts(past: Past, cleaned: Any):
     gtin = past.product()
     old = past.pack(gtin, released=ago(years=8), expiry=ago(years=5).date(), state="dispensed")

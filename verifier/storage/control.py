@@ -24,9 +24,8 @@ _READ = text(
     "SELECT cache_on, cache_epoch, cache_identity, reference_generation, access_generation"
     " FROM control WHERE id = 1"
 )
-_OFF = Statement(
-    text("UPDATE control SET cache_on = false, cache_epoch = cache_epoch + 1 WHERE id = 1 AND cache_on")
-)
+OFF = text("UPDATE control SET cache_on = false, cache_epoch = cache_epoch + 1 WHERE id = 1 AND cache_on")
+_OFF = Statement(OFF)
 _OFF_EPOCH = text(
     "UPDATE control SET cache_on = false, cache_epoch = cache_epoch + 1"
     " WHERE id = 1 AND cache_on AND cache_epoch = :epoch"

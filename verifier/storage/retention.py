@@ -31,6 +31,7 @@ from verifier.domain.expiry import Expiry
 from verifier.domain.pack import State
 from verifier.domain.profiles import load, names
 from verifier.domain.retention import Clock, Life, Start, cutoff, is_over, keep_until
+from verifier.storage.control import OFF
 from verifier.storage.sweeps import Sweep, midnight, sweeps
 
 Result = TypeVar("Result")
@@ -107,6 +108,8 @@ class Cleaner:
                     self._sweep(connection, sweep)
                 for profile in names():
                     self._packs(connection, load(profile).code, load(profile).retention)
+                if self.counts["packs"] and not self._dry_run:
+                    self._forget(connection)
             finally:
                 connection.invalidate()  # its settings are not for anybody else
         return self.counts
@@ -127,6 +130,15 @@ class Cleaner:
                 self._progress(self.counts)
                 return result
         raise AssertionError("unreachable")
+
+    def _forget(self, connection: Connection) -> None:
+        """Copies in the status cache end with the switch; it is admitted anew within seconds."""
+
+        def one() -> tuple[None, Counts]:
+            connection.execute(OFF)
+            return None, {}
+
+        self._step(connection, one)
 
     # Tables whose rows go one by one.
 
