@@ -1,30 +1,15 @@
-"""What happens around the processes of `cache_model`: time, ends of keys, and every fault. A fault may come any
-number of times, within the bound on names of servers; some are in the steps of the processes themselves.
+"""What happens around the processes of `cache_steps`: time, ends of keys, and every fault.
+
+A fault may come any number of times, within the bound on names of servers.
 """
 
 from collections.abc import Callable, Iterator
 
-from cache_model import FREE, Shared, World
-from explorer import Step
-from redis_model import Held, Server, run, up, with_server
+from cache_world import FREE, Shared, World, is_over
+from redis_model import Server, emptied, new_master, replica, run, up
 
 LAST_NAME = 3
 Event = tuple[str, Shared]
-
-
-class Surroundings:
-    """Steps that no process takes."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._events = [time_passes, key_ends, *(EVENTS[fault] for fault in EVENTS if fault in world.faults)]
-        if REPLICATED & world.faults:
-            self._events.append(replicate)
-
-    def steps(self, _: object, shared: Shared) -> Iterator[Step]:
-        for event in self._events:
-            for words, after in event(self._world, shared):
-                yield words, (), self._world.tidy(after)
 
 
 def time_passes(_: World, shared: Shared) -> Iterator[Event]:
@@ -32,51 +17,51 @@ def time_passes(_: World, shared: Shared) -> Iterator[Event]:
         yield f"permissions of turn {shared.oldest} end", shared._replace(oldest=shared.oldest + 1)
 
 
-def key_ends(_: World, shared: Shared) -> Iterator[Event]:
-    """A lease or a value at any time, a fence when the transaction that it was put for is over."""
-    places = len(shared.servers[0].keys) // len(shared.version)
+def ends(_: World, shared: Shared) -> Iterator[Event]:
+    """An ordinary end: of values and leases at any time, of a fence when its transaction is over."""
+    turns = len(shared.servers[0].keys) // len(shared.version)
 
-    def over(place: int, held: Held) -> bool:
-        pack = place // places
-        in_use = held[0] == "fence" and shared.locked[pack] != FREE and held[1] > shared.version[pack]
-        return not in_use
+    def may(place: int, held: tuple[str, int]) -> bool:
+        return held[0] != "fence" or is_over(shared, place // turns, held[1])
 
-    yield from _vanishing(shared, over, "runs out")
+    yield from _vanishing(shared, may, "runs out")
 
 
 def eviction(_: World, shared: Shared) -> Iterator[Event]:
-    """Anything at any time; so does a fence that ends too early."""
+    """Of anything at any time. A fence that ends too early is the same."""
     yield from _vanishing(shared, lambda *_: True, "is evicted")
 
 
-def _vanishing(shared: Shared, may: Callable[[int, Held], bool], how: str) -> Iterator[Event]:
+def _vanishing(shared: Shared, may: Callable[[int, tuple[str, int]], bool], how: str) -> Iterator[Event]:
     for number, server in up(shared.servers):
         for place, held in enumerate(server.keys):
             if held is not None and may(place, held):
                 keys = (*server.keys[:place], None, *server.keys[place + 1 :])
-                servers = with_server(shared.servers, number, server._replace(keys=keys))
-                yield f"{held} {how}", shared._replace(servers=servers)
+                yield f"{held[0]} {held[1]} {how}", _with(shared, {number: server._replace(keys=keys)})
 
 
 def restart(_: World, shared: Shared) -> Iterator[Event]:
     for number, server in up(shared.servers):
         for name in _new_name(shared):
-            again = Server(name, name, True, (None,) * len(server.keys))
+            again = new_master(name, (None,) * len(server.keys))
             yield f"server {server.name} restarts as {name}", _with(shared, {number: again})
 
 
 def failover(_: World, shared: Shared) -> Iterator[Event]:
     """The master dies; what its replica has got of it comes instead."""
     for name in _promotion(shared):
-        dead = Server(0, 0, False, (None,) * len(shared.servers[0].keys))
-        promoted = Server(name, name, True, shared.servers[1].keys)
-        yield f"server {name} comes instead of {shared.servers[0].name}", _with(shared, {0: dead, 1: promoted})
+        dead = replica((None,) * len(shared.servers[0].keys))
+        promoted = new_master(name, shared.servers[1].keys)
+        yield (
+            f"server {name} comes instead of {shared.servers[0].name}",
+            _with(shared, {0: dead, 1: promoted}),
+        )
 
 
 def two_masters(_: World, shared: Shared) -> Iterator[Event]:
     """The replica is promoted, and its master does not know."""
     for name in _promotion(shared):
-        promoted = Server(name, name, True, shared.servers[1].keys)
+        promoted = new_master(name, shared.servers[1].keys)
         yield f"server {name} comes beside {shared.servers[0].name}", _with(shared, {1: promoted})
 
 
@@ -85,9 +70,9 @@ def demotion(_: World, shared: Shared) -> Iterator[Event]:
     connection."""
     for name in _promotion(shared):
         keys = shared.servers[1].keys
-        old = Server(name, shared.servers[0].known, False, keys)
+        old = shared.servers[0]._replace(name=name, master=False, keys=keys)
         words = f"server {name} comes instead of {shared.servers[0].name}, which becomes its replica"
-        yield words, _with(shared, {0: old, 1: Server(name, name, True, keys)})
+        yield words, _with(shared, {0: old, 1: new_master(name, keys)})
 
 
 def replicate(_: World, shared: Shared) -> Iterator[Event]:
@@ -104,7 +89,13 @@ def switch(_: World, shared: Shared) -> Iterator[Event]:
 
 
 def arrival(world: World, shared: Shared) -> Iterator[Event]:
-    """A command on its way arrives, or never does. Its sender gave it up, or had its answer the first time."""
+    """A command on its way arrives, or never does. Its sender gave it up, or had its answer the first time.
+
+    An emptying by an upkeep that gave up, or stood still, may come at any time after the switch has been off.
+    """
+    if shared.turn:
+        for number, server in up(shared.servers):
+            yield f"server {server.name} is emptied late", _with(shared, {number: emptied(server)})
     for command in shared.late:
         gone = shared._replace(late=())
         yield f"{command.word} is lost", gone
@@ -140,5 +131,11 @@ EVENTS: dict[str, Callable[[World, Shared], Iterator[Event]]] = {
     "repeated": arrival,
 }
 REPLICATED = frozenset({"failover", "two masters", "demotion"})
-# In the steps of the processes themselves.
 WITHIN = ("writer cut off before", "writer cut off after", "readers cut off", "crash")
+"""Faults in the steps of the processes themselves: `World.sent` and `Writer`."""
+
+
+def around(world: World) -> list[Callable[[World, Shared], Iterator[Event]]]:
+    """All that may happen around the processes of this world."""
+    events = [time_passes, ends, *(event for fault, event in EVENTS.items() if fault in world.faults)]
+    return [*events, replicate] if REPLICATED & world.faults else events

@@ -53,6 +53,16 @@ class Server(NamedTuple):
     keys: tuple[Held, ...]
 
 
+def new_master(name: int, keys: tuple[Held, ...]) -> Server:
+    """A master that was just started or promoted."""
+    return Server(name=name, known=name, master=True, keys=keys)
+
+
+def replica(keys: tuple[Held, ...]) -> Server:
+    """One that answers nobody, or is dead."""
+    return Server(name=0, known=0, master=False, keys=keys)
+
+
 class Command(NamedTuple):
     """A command for the server admitted under `admission`, on the key at `place`."""
 
