@@ -68,7 +68,10 @@ def test_every_process_gives_a_cluster_the_same_identity(cluster: Cluster, link:
     other = link_to(cluster.url.replace(cluster.masters[1].address, cluster.masters[2].address))
     identity = settled(link)
     assert {link.probe() for _ in range(5)} | {other.probe()} == {identity}
-    assert redis_facts(cluster.url).identity == identity
+    facts = redis_facts(cluster.url)
+    version = cluster.masters[0].info("server")["redis_version"]
+    assert (facts.identity, facts.version, facts.maxmemory) == (identity, version, 0)
+    assert (facts.policy, facts.appends, facts.saves, facts.stray) == ("noeviction", False, False, False)
     other.close()
 
 
