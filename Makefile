@@ -9,7 +9,7 @@ JOBS   ?= 3
 DEV    := $(subst .run-,.dev-,$(RUN))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test mutation bench serve lint types spec lock clean
+.PHONY: help demo test mutation bench soak serve lint types spec lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | while IFS='|' read -r t d; do printf '  make %-8s %s\n' "$$t" "$$d"; done
@@ -40,6 +40,9 @@ mutation: $(DEV) ## does a test notice each change of the rules? ARGS="verifier/
 
 bench: $(RUN) ## the benchmark; ARGS="--packs 100000 --seconds 2" for a short one, ARGS=--json
 	@cd tests && ../$(BIN)/python -m bench $(ARGS)
+
+soak: $(DEV) ## every answer checked under full traffic and faults; SECONDS=60, ARGS="--people 3"
+	@cd tests && PYTHONPATH=system:storage ../$(BIN)/python faults/soak.py --seconds $(or $(SECONDS),60) $(ARGS)
 
 lint: $(DEV) ## style
 	@$(BIN)/ruff check .

@@ -13,12 +13,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from random import Random
 from typing import Any
 
+import psycopg
 import soak_audit
 from soak_faults import FAULTS, Scene
+from sqlalchemy.exc import SQLAlchemyError
 from stage import Stage, staged
 
 from verifier.domain.load import PackRow
@@ -44,7 +46,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--pause", type=float, default=1.2, help="seconds between two faults, on average")
     parser.add_argument("--no-faults", action="store_true", help="traffic only")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
-    parser.add_argument("--wrong", default="", help="a service with this mistake (haunted/mistakes.py)")
+    parser.add_argument("--mistakes", default="", help="a service that makes these (haunted/mistakes.py)")
     return parser.parse_args(arguments)
 
 
@@ -83,18 +85,8 @@ class Persons:
         if self.loaded > self.counts["packs"] + AHEAD:
             return
         numbers = range(self.loaded, self.loaded + BLOCK)
-        rows = [
-            PackRow(
-                n + 2,
-                self._stage.gtin,
-                f"{self.prefix}{n:07d}",
-                f"{self.prefix}{n // LOT_SIZE}",
-                EXPIRY,
-                None,
-                (),
-            )
-            for n in numbers
-        ]
+        names = [(f"{self.prefix}{n:07d}", f"{self.prefix}{n // LOT_SIZE}") for n in numbers]
+        rows = [PackRow(2, self._stage.gtin, serial, lot, EXPIRY, None, ()) for serial, lot in names]
         loader = Loader(self._stage.engine, "eu_fmd")
         loader.load(rows, dry_run=False, reject=lambda _: None, progress=lambda _: None)
         self.loaded += BLOCK
@@ -137,7 +129,7 @@ class Misfortune:
         self._thread.start()
 
     def _run(self) -> None:
-        random: Random = self._scene.random
+        random = self._scene.random
         while not self._end.wait(random.uniform(0.3, 1.7) * self._pause):
             fault, _, subject = random.choices(FAULTS, [often for _, often, _ in FAULTS])[0]
             self._works = [work for work in self._works if work.is_alive()]
@@ -176,10 +168,8 @@ def traffic(stage: Stage, home: Path, asked: argparse.Namespace) -> tuple[list[P
         while (passed := time.monotonic() - begin) < asked.seconds and all(one.alive for one in everybody):
             time.sleep(0.25)
             for persons in everybody:
-                try:
+                with suppress(SQLAlchemyError, psycopg.Error):  # it may be away; there are some in stock
                     persons.load()
-                except Exception:  # noqa: BLE001 - the database may be away; there is some in stock
-                    continue
             counts = total(everybody)
             if passed - told >= (1 if sys.stderr.isatty() else 10):
                 told = passed
@@ -216,7 +206,7 @@ def soak(asked: argparse.Namespace) -> dict[str, Any]:
             migrate(engine)
             engine.dispose()
             size = {"workers": asked.workers, "threads": asked.lanes, "attentive": False}
-            with staged(started.database_url, mistake=asked.wrong, **size) as stage:
+            with staged(started.database_url, mistakes=asked.mistakes, **size) as stage:
                 begin = time.monotonic()
                 everybody, misfortune = traffic(stage, home, asked)
                 crashes = sum(not persons.gone(90) for persons in everybody)
@@ -246,18 +236,25 @@ def soak(asked: argparse.Namespace) -> dict[str, Any]:
     return result | audit | {"changes_lost": max(0, lost)}
 
 
+def sentence(result: dict[str, Any]) -> str:
+    faults = sum(result["faults"].values())
+    return (
+        f"{result['operations']:,} operations checked under {faults} faults in {result['seconds']} s:"
+        f" {result['stale_reads']} stale reads, {result['impossible_changes']} double accepts or lost,"
+        f" {result['unknown_outcomes']} outcomes unknown; {result['cache_values']} cached values compared,"
+        f" {result['cache_wrong']} wrong; {result['journal_changes']} changes in the journal,"
+        f" {result['journal_wrong']} wrong."
+    )
+
+
 def main() -> int:
     asked = options(sys.argv[1:])
     result = soak(asked)
     wrong = {name: result[name] for name in (*WRONG, "changes_lost") if result[name]}
     if sys.stdout.isatty():
-        faults = sum(result["faults"].values())
-        print(  # noqa: T201
-            f"\n{result['operations']:,} operations checked under {faults} faults in {result['seconds']} s:"
-            f" {result['stale_reads']} stale reads, {result['impossible_changes']} double accepts or lost"
-            f" changes, {result['unknown_outcomes']} outcomes unknown, {result['cache_values']} cached values"
-            f" compared, {result['cache_wrong']} wrong. {'WRONG: ' + str(wrong) if wrong else 'Nothing wrong.'}"
-        )
+        sys.stderr.write("\n")
+        print(sentence(result))  # noqa: T201
+        print(f"WRONG: {wrong}" if wrong else "Nothing wrong.")  # noqa: T201
     else:
         print(json.dumps(result))  # noqa: T201
     return 1 if wrong or not result["operations"] else 0

@@ -25,7 +25,8 @@ PLACES = (
     "between copy and commit", "after the cache was emptied", "before the switch goes on",
     "between recall and wait",
 )  # fmt: skip
-TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'verifier'"
+BACKENDS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'verifier'"
+TERMINATE = f"SELECT pg_terminate_backend(pid) FROM ({BACKENDS}) AS backends"  # noqa: S608
 AWAY = (psycopg.OperationalError, psycopg.InterfaceError)
 
 
@@ -270,10 +271,7 @@ def database_back(scene: Scene) -> None:
 
 def database_process_stands_still(scene: Scene) -> None:
     with suppress(*AWAY):
-        query = (
-            "SELECT pid FROM pg_stat_activity WHERE application_name = 'verifier' ORDER BY random() LIMIT 1"
-        )
-        for (pid,) in scene.stage.rows(query):
+        for (pid,) in scene.stage.rows(f"{BACKENDS} ORDER BY random() LIMIT 1"):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)
                 scene.wait(0.1, 2)

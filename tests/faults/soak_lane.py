@@ -1,4 +1,4 @@
-"""One person's kept-open connections to both instances: raw HTTP/1.1, as little work a request as possible."""
+"""One person's kept-open connections to both instances: raw HTTP/1.1, with little work a request."""
 
 import asyncio
 import base64

@@ -123,11 +123,8 @@ class People:
                 pack.done += 1
             if pack.at_it == 0 and pack.resting:
                 self._examine(pack)
-                if (
-                    pack.done >= LIFE
-                    or pack.seen == "destroyed"
-                    or time.monotonic() > pack.lot.told + AFTER_RECALL
-                ):
+                recalled = time.monotonic() > pack.lot.told + AFTER_RECALL
+                if recalled or pack.seen == "destroyed" or pack.done >= LIFE:
                     self._packs[self._packs.index(pack)] = self._pack()
         await lane.close()
 

@@ -85,12 +85,16 @@ class Instance(Running):
         self.operator = callers["operator"]
 
     def haunt(self, place: str, deed: str) -> None:
-        """The first worker that comes there dies, or waits for `go`."""
-        (self.haunted / "go").unlink(missing_ok=True)
+        """The first worker that comes there dies, or waits for `go`; or all of them gather there."""
+        for old in (self.haunted / "go", *self.haunted.glob("there-*")):
+            old.unlink(missing_ok=True)
         (self.haunted / "note").write_text(f"{place}: {deed}")
 
     def someone_there(self) -> bool:
         return not (self.haunted / "note").exists()
+
+    def all_there(self) -> bool:
+        return len(list(self.haunted.glob("there-*"))) == len(self.workers())
 
     def go(self) -> None:
         (self.haunted / "go").touch()
@@ -132,10 +136,10 @@ class Stage:
         workers: int = 2,
         threads: int = 4,
         attentive: bool = True,
-        mistake: str = "",
+        mistakes: str = "",
     ) -> None:
         self.folder = folder
-        self._mistake = {"MISTAKE": mistake} if mistake else {}
+        self._mistakes = {"MISTAKES": mistakes} if mistakes else {}
         self._size = {"workers": workers, "threads": threads}
         self._attentive = attentive
         self.ledger = Ledger()
@@ -170,7 +174,7 @@ class Stage:
             redis,
             database,
             **self._size,
-            **self._mistake,
+            **self._mistakes,
             VERIFIER_DATABASE_URL=_database_url(parts, database.address),
             VERIFIER_REDIS_URL=_redis_url(redis.address),
             VERIFIER_SIGNING_KEY_FILE=str(self.folder / "key.pem"),

@@ -9,8 +9,9 @@ from stage import Instance, Stage, of_kind
 
 LATE_S = 0.08
 """Longer than the service waits for Redis."""
-JUST_S = 0.04
-"""Shorter, but not by much."""
+JUST_S = 0.035
+"""Shorter, but not by much; some is left for a busy machine."""
+MOST_IN_A_ROW = 8
 
 
 def learned(stage: Stage, instance: Instance) -> Pack:
@@ -184,22 +185,24 @@ def test_connections_that_are_half_closed_are_not_used_again(stage: Stage):
     assert stage.seen(pack) == {"dispensed"}
 
 
-def asked_after(stage: Stage, seconds: float, looks: int = 20) -> int:
-    """Of so many looks, for how many Redis was asked once its answers had been slow for a while."""
+def longest_run(stage: Stage, seconds: float) -> int:
+    """How many looks in a row ask a Redis whose answers have been that slow for a while."""
     pack = stage.warm_pack()
     stage.a.redis_proxy.delay(seconds)
     rule = stage.a.redis_proxy.rule("note", of_kind("look", pack), times=9999)
-    for _ in range(looks * 2):
+    runs, run = [], 0
+    for number in range(120):
+        before = rule.seen
         stage.a.pharmacy.look(pack)
-    before = rule.seen
-    for _ in range(looks):
-        stage.a.pharmacy.look(pack)
-    assert before, "it was asked at all"
-    return rule.seen - before
+        run = run + 1 if rule.seen > before else 0
+        if number >= 40:
+            runs.append(run)
+    assert rule.seen, "it was asked at all"
+    return max(runs)
 
 
 def test_a_redis_whose_answers_always_come_too_late_is_soon_not_asked_any_more(stage: Stage):
-    assert asked_after(stage, LATE_S) <= 5
+    assert longest_run(stage, LATE_S) <= MOST_IN_A_ROW
 
 
 @pytest.mark.xfail(
@@ -207,4 +210,4 @@ def test_a_redis_whose_answers_always_come_too_late_is_soon_not_asked_any_more(s
     strict=True,
 )
 def test_a_redis_whose_answers_always_take_nearly_the_limit_is_soon_not_asked_any_more(stage: Stage):
-    assert asked_after(stage, JUST_S) <= 10
+    assert longest_run(stage, JUST_S) <= MOST_IN_A_ROW

@@ -181,9 +181,9 @@ def test_all_processes_admit_at_once_and_one_does(stage: Stage):
     for state in ("dispensed", "active") * 2:
         epoch = stage.epoch()
         for one in stage.both:
-            one.haunt("before the switch goes on", "wait")
+            one.haunt("before the switch goes on", "gather")
         stage.turn_off()
-        until(lambda: stage.a.someone_there() and stage.b.someone_there(), "both about to turn it on", 10)
+        until(lambda: stage.a.all_there() and stage.b.all_there(), "all about to turn it on")
         change = stage.a.pharmacy.dispense if state == "dispensed" else stage.a.pharmacy.undo
         assert change(pack).code == "ok"
         for one in stage.both:

@@ -1,7 +1,6 @@
 """Services with a mistake, to see that a check finds it."""
 
 import random
-from collections.abc import Callable
 from typing import Any
 
 from verifier.domain.lifecycle import OK, Action, Decision
@@ -27,7 +26,7 @@ def forgets_the_fence() -> None:
 
 def believes_every_redis() -> None:
     """Whichever server answers is taken for the admitted one."""
-    ask: Callable[..., Any] = RedisLink.ask
+    ask: Any = RedisLink.ask
     RedisLink.ask = lambda self, _identity, *command: ask(self, self.probe(), *command)  # type: ignore[method-assign]
 
 

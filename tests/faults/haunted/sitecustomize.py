@@ -1,8 +1,9 @@
 """On the path of a service under test: at a named place a worker dies or waits, and its clock may be moved.
 
 In the folder `HAUNTED`: `note` holds a place and a deed; the first worker that comes to that place removes
-the note and does it: `die` (kill -9 of itself) or `wait` until there is a file `go`. `clock` has the seconds
-by which the worker's wall clock is ahead; the monotonic one is left alone.
+the note and does it: `die` (kill -9 of itself) or `wait` until there is a file `go`. At `gather` the note
+stays, so that all of them wait there, each with a file `there-` of its own. `clock` has the seconds by which
+the worker's wall clock is ahead; the monotonic one is left alone.
 """
 
 import os
@@ -24,7 +25,10 @@ def haunt(place: str) -> None:
     with suppress(FileNotFoundError):
         wanted, _, deed = (FOLDER / "note").read_text().partition(": ")
         if wanted == place:
-            (FOLDER / "note").unlink()
+            if deed == "gather":
+                (FOLDER / f"there-{os.getpid()}").touch()
+            else:
+                (FOLDER / "note").unlink()
             if deed == "die":
                 os.kill(os.getpid(), signal.SIGKILL)
             while not (FOLDER / "go").exists():
@@ -77,10 +81,11 @@ if "verifier.server" in sys.orig_argv and FOLDER.is_dir():
         (SpoolFile,      "remove",             "between shipping and removal", "between removal and end"),
     )
     # fmt: on
-    if "MISTAKE" in os.environ:
+    if "MISTAKES" in os.environ:
         import mistakes
 
-        getattr(mistakes, os.environ["MISTAKE"])()
+        for mistake in os.environ["MISTAKES"].split():
+            getattr(mistakes, mistake)()
     for owner, name, before, then in PLACES:
         setattr(owner, name, haunted(before, getattr(owner, name), then))
     app._now = lambda: datetime.now(UTC) + timedelta(seconds=ahead())  # type: ignore[attr-defined]
