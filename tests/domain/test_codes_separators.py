@@ -37,6 +37,7 @@ def refused(raw):
         (f"]d2{FIRST}10LOT721SERIAL{GS}71012345678", restored("SERIAL", "LOT7")),
         (f"]d2{FIRST}10LOT721SERIAL{GS}8999X", restored("SERIAL", "LOT7", "unknown_ai")),
         (f"]d2{FIRST}{GS}8999X{GS}10LOT721SERIAL", restored("SERIAL", "LOT7", "unknown_ai")),
+        (f"]d2{FIRST}01{GTIN}10LOT721SERIAL", restored("SERIAL", "LOT7")),
         (f"]d2{FIRST}42227610LOT7{GS}21SERIAL", restored("SERIAL", "LOT7")),
         (f"]d2{FIRST}10LOT7{GS}21{'X' * 20}240PART", restored("X" * 20, "LOT7")),
         (f"[)>{RS}05{GS}{FIRST}10ABC12321S1", restored("S1", "ABC123")),
@@ -107,6 +108,7 @@ def test_a_value_ended_by_a_separator_is_neither_cut_nor_believed(raw):
         ("]d2010501234567890117271231" + "10ABC12321S1", (Reason.BAD_CHECK_DIGIT, "05012345678901", None)),
         (f"]d2{FIRST}10ABC12321S 1", (Reason.BAD_CHARACTER, GTIN, None)),
         (f"]d2{FIRST}10{'L' * 21}21S1", (Reason.TOO_LONG, GTIN, None)),
+        (f"]d2{FIRST}1727120010LOT721SERIAL", (Reason.REPEATED_ELEMENT, GTIN, None)),
         (f"{IFA}SSERIAL", (Reason.BAD_CHARACTER, None, None)),
         (f"{IFA}{GS}1T{'LOT' * 5}D271231", (Reason.TOO_LONG, "04150123456782", None)),
         # the product of the content is there: no product of its own may be cut out of the serial

@@ -1,9 +1,7 @@
 """Two instances of the service on one database and one Redis, each reaching both by proxies of its own."""
 
 import itertools
-import os
 import shutil
-import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -14,16 +12,16 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import psycopg
-from callers import Caller, all_at_once
-from ledger import Ledger, Person
+from callers import all_at_once
+from ledger import Ledger
 from own_redis import OwnRedis
 from proxy import Address, Loop, Proxy
-from running import Pack, Running, kill, until
+from running import Pack, until
+from serving import SITES, Instance
 from wires import Postgres, Words, kind_of
 
 from verifier.domain.gs1 import check_digit
 from verifier.domain.load import PackRow
-from verifier.domain.pack import Site, SiteType
 from verifier.oauth.clients import Credentials, register
 from verifier.oauth.keys import SigningKey
 from verifier.oauth.scopes import SCOPES
@@ -33,14 +31,8 @@ from verifier.storage.database import connect
 from verifier.storage.loader import Loader
 
 LOOPBACK = ("127.0.0.1", 0)
-HAUNTED = Path(__file__).parent / "haunted"
 EXPIRY, LOT = 20991231, "LOT1"
 LOOKS = 16
-SITES = {
-    "pharmacy": Site("4012345000016", "Corner", SiteType.PHARMACY, "DE"),
-    "other": Site("4012345000023", "Other", SiteType.PHARMACY, "DE"),
-    "operator": Site("4012345000078", "Operator", SiteType.OPERATOR, "DE"),
-}
 _numbers = itertools.count(1)
 
 
@@ -57,72 +49,6 @@ def with_sql(*texts: str) -> Callable[[Words], bool]:
 
 def tag_of(pack: Pack) -> str:
     return f"{{{pack['gtin']}:{pack['serial']}}}"
-
-
-class Instance(Running):
-    """One `verifier serve` with its proxies and the people who use it."""
-
-    def __init__(self, home: Path, redis: Proxy, database: Proxy, **more: Any) -> None:
-        super().__init__(home, **more)
-        self.redis_proxy, self.database_proxy = redis, database
-        self.haunted = home / "haunted"
-        self.haunted.mkdir(parents=True)
-        self.environment |= {"PYTHONPATH": str(HAUNTED), "HAUNTED": str(self.haunted)}
-        self.pharmacy: Person
-        self.other: Person
-        self.operator: Caller
-
-    def admit(self, credentials: dict[str, Credentials], ledger: Ledger) -> None:
-        """The people, with tokens."""
-        callers = {
-            name: Caller(self.port, SITES[name].gln, one.client_id, one.client_secret)
-            for name, one in credentials.items()
-        }
-        for caller in callers.values():
-            caller.log_in()
-        self.pharmacy = Person(callers["pharmacy"], ledger)
-        self.other = Person(callers["other"], ledger)
-        self.operator = callers["operator"]
-
-    def haunt(self, place: str, deed: str) -> None:
-        """The first worker that comes there dies, or waits for `go`; or all of them gather there."""
-        for old in (self.haunted / "go", *self.haunted.glob("there-*")):
-            old.unlink(missing_ok=True)
-        (self.haunted / "note").write_text(f"{place}: {deed}")
-
-    def someone_there(self) -> bool:
-        return not (self.haunted / "note").exists()
-
-    def all_there(self) -> bool:
-        return len(list(self.haunted.glob("there-*"))) == len(self.workers())
-
-    def go(self) -> None:
-        (self.haunted / "go").touch()
-
-    def go_and_haunt(self, place: str, deed: str) -> None:
-        """Let go who waits, and be ready at the next place."""
-        (self.haunted / "note").write_text(f"{place}: {deed}")
-        self.go()
-
-    def kill_one(self) -> None:
-        """A worker, by kill -9; until there is another one."""
-        before = self.workers()
-        kill(before[0])
-        until(lambda: before[0] not in self.workers(), "the worker gone")
-        until(lambda: len(self.workers()) == len(before), "another one in its place")
-
-    def move_clock(self, seconds: float) -> None:
-        (self.haunted / "clock").write_text(str(seconds))
-
-    def calm(self) -> None:
-        """Nothing goes wrong here any more."""
-        self.redis_proxy.mend()
-        self.database_proxy.mend()
-        self.move_clock(0)
-        self.go()
-        (self.haunted / "note").unlink(missing_ok=True)
-        for pid in self.workers():
-            os.kill(pid, signal.SIGCONT)
 
 
 class Stage:

@@ -216,7 +216,8 @@ class Reader:
 
     def simpler(self, local: Any, shared: Shared) -> Any:
         """Idle where its lease or its server is gone: names and leases do not come back."""
-        if local[0] in ("idle", "found") or not self._protocol.lease or "repeated" in self._world.faults:
+        fills_anyway = self._protocol.fill != "FILL" or "repeated" in self._world.faults
+        if local[0] in ("idle", "found") or fills_anyway:
             return local
         place = self._world.place(local[1], local[2])
         held = [server.keys[place] for _, server in self._world.reached(shared, local[2])]

@@ -105,6 +105,7 @@ VARIANTS = {
     "no number": Protocol(numbered_keys=False),
     "no wait": Protocol(off_waits=False),
     "fenced": Protocol(acknowledge="fenced"),
+    "a fill without its lease": Protocol(fill="SET"),
 }
 
 

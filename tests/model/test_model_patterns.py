@@ -36,6 +36,8 @@ PATTERNS = {
     "a fence is enough":            Protocol(acknowledge="fenced"),
     "off counts at once":           Protocol(off_waits=False),
     "on again at once":             Protocol(admission_waits=False),
+    "a value after the commit":     Protocol(after="SET NEWER"),
+    "a fill without its lease":     Protocol(fill="SET"),
     "no fence":                     Protocol(before=""),
     "as built":                     BUILT,
 }
@@ -56,6 +58,8 @@ permission at the answer      SL    S      S        S         -        SL     -
 a fence is enough             SL    -      -        -         -        SL     -
 off counts at once            SL    S      -        -         -        SL     -
 on again at once              SL    S      S        S         S        SL     -
+a value after the commit      SL    S      S        S         S        SL     S
+a fill without its lease      -     -      -        -         -        -      -
 no fence                      S     S      S        S         S        S      S
 as built                      SL    S      S        S         S        SL     S
 """
@@ -122,6 +126,12 @@ def test_without_the_number_in_the_key_a_lease_of_before_is_filled_after(faults:
     way = broken(replace(BUILT, numbered_keys=False), *faults)
     fills = [step for step in way if "FILL" in step]
     assert fills[-1].endswith("under 0 arrives")
+    assert any("turns on 2" in step for step in way)
+
+
+def test_without_the_wait_before_on_two_admissions_are_in_use_at_once():
+    way = broken(replace(BUILT, admission_waits=False), "writer cut off before")
+    assert not any("permissions of turn 0 end" in step for step in way)
     assert any("turns on 2" in step for step in way)
 
 

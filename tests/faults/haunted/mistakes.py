@@ -6,8 +6,10 @@ from typing import Any
 from verifier.domain.lifecycle import OK, Action, Decision
 from verifier.domain.pack import State
 from verifier.services import packs
+from verifier.storage.control import Control
 from verifier.storage.redis_link import RedisLink
 from verifier.storage.status_cache import StatusCache
+from verifier.storage.store import Transaction
 
 
 def nothing(*_: Any) -> None:
@@ -42,3 +44,35 @@ def accepts_twice() -> None:
         return decision
 
     packs.decide = careless
+
+
+def fills_without_a_lease() -> None:
+    """Whoever missed writes what it read, whenever that was."""
+    ask: Any = RedisLink.ask
+
+    def careless(self: Any, identity: Any, *command: Any) -> Any:
+        value = next((word for word in command if isinstance(word, bytes) and word.startswith(b"V:")), None)
+        if value is not None:
+            command = ("SET", command[3], value)
+        return ask(self, identity, *command)
+
+    RedisLink.ask = careless  # type: ignore[method-assign]
+
+
+def permission_never_runs_out() -> None:
+    Control.current = lambda self: self._snapshot  # type: ignore[method-assign]
+
+
+def does_not_wait_for_others() -> None:
+    """A change that Redis did not confirm is acknowledged as soon as the switch is off."""
+    Control.until_off_counts = lambda *_: 0.0  # type: ignore[method-assign]
+
+
+def replays_forget_the_cache() -> None:
+    acknowledge: Any = Transaction.acknowledge
+
+    def careless(self: Any) -> None:
+        self._replayed.clear()
+        acknowledge(self)
+
+    Transaction.acknowledge = careless  # type: ignore[method-assign]
