@@ -1,8 +1,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from ledger import Ledger
-from stage import Stage, staged
+from stage import Stage, examined, staged
 
 
 @pytest.fixture(scope="module")
@@ -16,15 +15,3 @@ def whole_stage(new_database: Callable[[], str]) -> Iterator[Stage]:
 def stage(whole_stage: Stage) -> Iterator[Stage]:
     """The module's stage, well at the beginning; at the end every answer that a test got is examined."""
     yield from examined(whole_stage)
-
-
-def examined(stage: Stage) -> Iterator[Stage]:
-    stage.well()
-    stage.ledger = ledger = Ledger()
-    for instance in stage.both:
-        instance.pharmacy.ledger = instance.other.ledger = ledger
-    yield stage
-    for instance in stage.both:
-        instance.calm()
-    ledger.check()
-    stage.journal_agrees()

@@ -33,6 +33,8 @@ from verifier.storage.loader import Loader
 LOOPBACK = ("127.0.0.1", 0)
 EXPIRY, LOT = 20991231, "LOT1"
 LOOKS = 16
+PROBED_S = 0.5
+"""By then every process has asked a Redis anew that it had given up."""
 _numbers = itertools.count(1)
 
 
@@ -228,6 +230,7 @@ class Stage:
         """Until nothing goes wrong any more and both instances answer from the cache."""
         for instance in self.both:
             instance.calm()
+        time.sleep(PROBED_S)
         until(self.is_on, "the switch on")
         self.warm_pack()
 
@@ -271,9 +274,21 @@ def staged(database_url: str, **more: Any) -> Iterator[Stage]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def examined(stage: Stage) -> Iterator[Stage]:
+    stage.well()
+    stage.ledger = ledger = Ledger()
+    for instance in stage.both:
+        instance.pharmacy.ledger = instance.other.ledger = ledger
+    yield stage
+    for instance in stage.both:
+        instance.calm()
+    ledger.check()
+    stage.journal_agrees()
+
+
 def permission_over() -> None:
     """So long that nobody's permission from before is good any more."""
     time.sleep(PERMISSION_S + 0.1)
 
 
-__all__ = ["Instance", "Stage", "all_at_once", "of_kind", "permission_over", "staged", "with_sql"]
+__all__ = ["Instance", "Stage", "all_at_once", "examined", "of_kind", "permission_over", "staged", "with_sql"]

@@ -13,11 +13,10 @@ from typing import Any
 import psycopg
 import pytest
 from callers import Answer, new_key
-from conftest import examined
 from crowd import Crowd
 from instances import Doing
 from running import Pack, until
-from stage import Stage, staged, with_sql
+from stage import Stage, examined, staged, with_sql
 
 from verifier.embedded import servers
 from verifier.embedded.home import Home

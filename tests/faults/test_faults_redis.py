@@ -23,6 +23,10 @@ def off_and_on(stage: Stage, epoch: int) -> None:
     until(lambda: stage.epoch() > epoch and stage.is_on(), "the cache admitted again")
 
 
+def kind_of_cache(stage: Stage) -> str:
+    return str(stage.rows("SELECT cache_identity FROM control")[0][0]).partition(":")[0]
+
+
 def test_redis_stands_still_in_the_middle_of_traffic_and_goes_on(stage: Stage):
     epoch = stage.epoch()
     with Crowd(stage) as crowd:
@@ -117,16 +121,25 @@ def test_a_replica_of_the_same_server_promoted_with_the_values_is_not_believed(s
         assert stage.seen(pack) == {"dispensed"}
 
 
-def test_a_redis_that_is_given_a_replica_is_not_used_any_more_until_it_is_alone(stage: Stage):
+def test_a_redis_that_is_given_its_first_replica_is_another_cache(
+    stage: Stage,
+):
+    epoch = stage.epoch()
+    stage.redis.kill()  # a new one has no backlog of an earlier replica
+    (stage.folder / "dump.rdb").unlink(missing_ok=True)
+    stage.redis.start()
     stage.redis.listen()
+    off_and_on(stage, epoch)
     pack, epoch = stage.warm_pack(), stage.epoch()
+    assert kind_of_cache(stage) == "alone"
     with OwnRedis.started() as replica, replica.client() as client:
         client.execute_command("REPLICAOF", "127.0.0.1", stage.redis.port)
-        until(lambda: stage.epoch() > epoch and not stage.is_on(), "the switch off")
+        off_and_on(stage, epoch)
+        assert kind_of_cache(stage) == "replicated"
+        assert not holds(client, pack)
         assert stage.a.pharmacy.dispense(pack).code == "ok"
         assert stage.seen(pack) == {"dispensed"}
-        assert not stage.is_on()
-    off_and_on(stage, epoch)
+    stage.well()
     assert stage.seen(pack) == {"dispensed"}
 
 

@@ -20,8 +20,9 @@ CLAIM = Statement(
 )
 STORED = Statement(
     text(
-        "SELECT i.digest, i.gtin, i.serial, e.answer, e.accepted, e.version FROM idempotency i"
+        "SELECT i.digest, i.gtin, i.serial, e.answer, e.accepted, p.version FROM idempotency i"
         " LEFT JOIN events e ON e.gtin = i.gtin AND e.serial = i.serial AND e.event_id = i.event_id"
+        " LEFT JOIN packs p ON p.gtin = i.gtin AND p.serial = i.serial"
         " WHERE i.client_id = :client_id AND i.key = :key"
     )
 )

@@ -92,15 +92,15 @@ class Transaction:
     def __init__(self, session: Session, cache: Cache) -> None:
         self._session = session
         self._cache = cache
-        self._moved: list[tuple[str, str, int]] = []
-        self._replayed: list[tuple[str, str, int]] = []
+        self._moved: dict[tuple[str, str], int] = {}
+        self._shown: dict[tuple[str, str], int] = {}
         self._references = False
 
     # The life of the transaction.
 
     def before_commit(self) -> None:
         """Fence what changed, as late as possible, while the row locks are held."""
-        for gtin, serial, version in self._moved:
+        for (gtin, serial), version in self._moved.items():
             self._cache.fence(self._session, gtin, serial, version)
         if self._references:
             self._cache.references_changed(self._session)
@@ -108,11 +108,16 @@ class Transaction:
     def forget_changes(self) -> None:
         """After a rollback nothing of this transaction is to be settled."""
         self._moved.clear()
+        self._shown.clear()
         self._references = False
 
     def acknowledge(self) -> None:
-        """Return when no reader can see what was before; a replay repeats this step."""
-        for gtin, serial, version in (*self._moved, *self._replayed):
+        """Return when no reader can see what was before the change, or before what a refusal or replay tells.
+
+        Whoever is refused because of a change learns of it, perhaps before it is acknowledged: after that
+        no look may show less.
+        """
+        for (gtin, serial), version in (self._shown | self._moved).items():
             self._cache.settle(gtin, serial, version)
         if self._references:
             self._cache.references_settled()
@@ -153,8 +158,8 @@ class Transaction:
             self._references = True
             answer = self._session.run(statements.STORED_REFERENCE, names).fetchone()[0]
             return Replay(answer.encode(), accepted=True)
-        if row.version is not None:
-            self._replayed.append((gtin_of(row.gtin), row.serial, row.version))
+        if row.version:
+            self._shown[gtin_of(row.gtin), row.serial] = row.version
         return Replay(row.answer.encode(), row.accepted)
 
     def claim_device(self, site_gln: str, device: Device, event_id: UUID) -> bool:
@@ -172,7 +177,10 @@ class Transaction:
     def find(self, code: PackCode) -> Found:
         """From the database itself, never from the cache."""
         query, values = find_query(code)
-        return found_of(self._session.run(query, values).fetchone())
+        found = found_of(self._session.run(query, values).fetchone())
+        if found.pack is not None and found.pack.version:
+            self._shown[found.pack.gtin, found.pack.serial] = found.pack.version
+        return found
 
     def move(self, pack: Pack, target: State, site_gln: str, now: datetime) -> bool:
         """Compare-and-set."""
@@ -186,7 +194,7 @@ class Transaction:
         }
         if self._session.run(statements.MOVE, values).rowcount != 1:
             return False
-        self._moved.append((pack.gtin, pack.serial, pack.version + 1))
+        self._moved[pack.gtin, pack.serial] = pack.version + 1
         return True
 
     def _canonical(self, code: PackCode) -> int:

@@ -72,7 +72,7 @@ def replays_forget_the_cache() -> None:
     acknowledge: Any = Transaction.acknowledge
 
     def careless(self: Any) -> None:
-        self._replayed.clear()
+        self._shown.clear()
         acknowledge(self)
 
     Transaction.acknowledge = careless  # type: ignore[method-assign]

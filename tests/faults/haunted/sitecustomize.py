@@ -18,10 +18,13 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(os.environ.get("HAUNTED", "/nowhere"))
+NOTE, CLOCK = str(FOLDER / "note"), str(FOLDER / "clock")
 LOOK_S = 0.002
 
 
 def haunt(place: str) -> None:
+    if not os.path.exists(NOTE):  # noqa: PTH110 - asked all the time
+        return
     with suppress(FileNotFoundError):
         wanted, _, deed = (FOLDER / "note").read_text().partition(": ")
         if wanted == place:
@@ -33,6 +36,8 @@ def haunt(place: str) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
             while not (FOLDER / "go").exists():
                 time.sleep(LOOK_S)
+            if deed == "wait":
+                (FOLDER / "go").unlink(missing_ok=True)
 
 
 def haunted(before: str | None, method: Callable[..., Any], then: str | None) -> Callable[..., Any]:
@@ -49,8 +54,9 @@ def haunted(before: str | None, method: Callable[..., Any], then: str | None) ->
 
 
 def ahead() -> float:
-    with suppress(FileNotFoundError, ValueError):
-        return float((FOLDER / "clock").read_text())
+    if os.path.exists(CLOCK):  # noqa: PTH110 - asked all the time
+        with suppress(FileNotFoundError, ValueError):
+            return float((FOLDER / "clock").read_text())
     return 0.0
 
 
