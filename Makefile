@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 RUN    := $(VENV)/.run-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 # the suite waits for servers more than it computes: more processes than cores
-JOBS   ?= 3
+JOBS   ?= 5
 DEV    := $(subst .run-,.dev-,$(RUN))
 
 .DEFAULT_GOAL := help
