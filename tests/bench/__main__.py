@@ -1,6 +1,8 @@
 """`make bench`: one run, one machine, a table with ratios.
 
-Each pair (ours, the bare thing) is measured in turns, several times, and the ratio is of the medians.
+Each pair (ours, the bare thing) is measured in turns, several times. The ratio is the median of the turns'
+ratios, so that a machine that is slower for a while makes both sides of a ratio slower; the figures beside
+it are medians too.
 """
 
 import argparse
@@ -44,15 +46,24 @@ class Bench:
     def say(self, sentence: str) -> None:
         print(sentence, file=sys.stderr, flush=True)
 
-    def add(self, line: str, ours: float, unit: str, bare: float | None = None) -> None:
-        ratio = round(ours / bare, 3) if bare else None
+    def pairs(self, line: str, unit: str, ours: list[float], bare: list[float]) -> float:
+        """A line of several turns; its ratio."""
+        ratio = statistics.median(one / other for one, other in zip(ours, bare, strict=True))
+        self.add(line, statistics.median(ours), unit, statistics.median(bare), ratio)
+        return ratio
+
+    def add(
+        self, line: str, ours: float, unit: str, bare: float | None = None, ratio: float | None = None
+    ) -> None:
+        if ratio is None and bare:
+            ratio = ours / bare
         self.lines.append(
             {
                 "line": line,
                 "ours": round(ours, 2),
                 "unit": unit,
                 "bare": bare and round(bare, 2),
-                "ratio": ratio,
+                "ratio": ratio and round(ratio, 3),
             }
         )
 
@@ -96,12 +107,12 @@ class Bench:
             ours, seen, bare = [], [], []
             for turn in range(self.options.turns):
                 self.say(f"verify, turn {turn + 1} of {self.options.turns}")
-                ours.append(self.verify_run(port, token, packs, turn))
-                seen.append(self.verify_run(port, token, known, turn))
-                bare.append(self.bare_run(bare_port, packs, turn))
-            rate = median(ours)
-            self.add("verify, random packs", rate, "requests/s", median(bare))
-            self.add("verify, packs seen before", median(seen), "requests/s", median(bare))
+                ours.append(self.verify_run(port, token, packs, turn).rate)
+                bare.append(self.bare_run(bare_port, packs, turn).rate)
+                seen.append(self.verify_run(port, token, known, turn).rate)
+            self.pairs("verify, random packs", "requests/s", ours, bare)
+            self.pairs("verify, packs seen before", "requests/s", seen, bare)
+            rate = statistics.median(ours)
             self.say(f"verify at {rate / 2:.0f} requests/s, open loop")
             slow = self.run(port, lambda n, of: self.verifies(token, packs, 99 * of + n), rate=rate / 2)
             for share, name in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99")):
@@ -136,9 +147,9 @@ class Bench:
                 ours, bare = [], []
                 for turn in range(self.options.turns):
                     self.say(f"verify over {packs:,} packs, turn {turn + 1} of {self.options.turns}")
-                    ours.append(self.verify_run(port, token, packs, turn, grown_serial_of))
-                    bare.append(self.bare_run(bare_port, packs, turn))
-            shares.append(median(ours) / median(bare))
+                    ours.append(self.verify_run(port, token, packs, turn, grown_serial_of).rate)
+                    bare.append(self.bare_run(bare_port, packs, turn).rate)
+            shares.append(statistics.median(one / other for one, other in zip(ours, bare, strict=True)))
         self.add(f"verify at {large:,} packs, of that at {small:,}", shares[1], "of bare", shares[0])
 
     def verify_run(
@@ -176,7 +187,7 @@ class Bench:
                         seconds=self.options.seconds,
                     )
                 )
-        self.add("dispense", statistics.median(ours), "requests/s", statistics.median(bare))
+        self.pairs("dispense", "requests/s", ours, bare)
 
     def run(self, port: int, make: Any, rate: float | None = None) -> load.Outcome:
         return load.run(port, make, seconds=self.options.seconds, connections=CONNECTIONS, rate=rate)
@@ -229,10 +240,6 @@ class Bench:
         return max(self.place.resident_mib(), default=0.0)
 
 
-def median(runs: list[load.Outcome]) -> float:
-    return statistics.median(run.rate for run in runs)
-
-
 def body_of(gtin: int, serial: str, number: int) -> bytes:
     return b'{"code":"]d201%014d21%b\\u001d1731123110LOT%d"}' % (gtin, serial.encode(), number % 50)
 
@@ -240,8 +247,8 @@ def body_of(gtin: int, serial: str, number: int) -> bytes:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--packs", type=int, default=1_000_000)
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
-    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
+    parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--large", type=int, default=10_000_000, help="packs of the long table; 0: none")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()

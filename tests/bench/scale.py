@@ -6,6 +6,7 @@ import psycopg
 from bench.places import PER_PRODUCT, Place, gtin_of
 
 _EMPTY = "TRUNCATE packs, batches, events, spool_files"
+_OFF = "UPDATE control SET cache_on = false, cache_epoch = cache_epoch + 1 WHERE cache_on"
 _PRODUCTS = "INSERT INTO products (gtin, profile, name) SELECT unnest(%s::bigint[]), 'eu_fmd', 'Painaway'"
 _BATCHES = "INSERT INTO batches (gtin, lot) SELECT gtin, 'LOT' || n FROM products, generate_series(0, 49) n"
 _PACKS = """
@@ -28,6 +29,7 @@ def grow(place: Place, before: int, packs: int) -> None:
     with psycopg.connect(place.plain_url, autocommit=True) as connection:
         if not before:
             connection.execute(_EMPTY)
+            connection.execute(_OFF)
         connection.execute(f"{_PRODUCTS} ON CONFLICT DO NOTHING", (gtins,))
         connection.execute(f"{_BATCHES} ON CONFLICT DO NOTHING")
         connection.execute(_PACKS, {"gtins": gtins, "each": PER_PRODUCT, "first": before, "last": packs - 1})

@@ -17,6 +17,7 @@ from sqlalchemy import Engine, text
 
 from verifier.domain.codes import PackCode
 from verifier.domain.pack import Found, Pack, Product
+from verifier.storage.cache_worth import Worth
 from verifier.storage.cached_value import packed, unpacked
 from verifier.storage.control import PERMISSION_S, Control, Snapshot, forget_references, turn_off_within
 from verifier.storage.database import TRANSACTION_MS
@@ -74,6 +75,7 @@ class StatusCache:
         self._control = control
         self._link = link
         self._references = References()
+        self._worth = Worth()
         self._said: str | None = None
         self._count = count
 
@@ -90,12 +92,16 @@ class StatusCache:
         if product is None:
             self._count("miss")
             return self._learn(snapshot, code)
+        if not self._worth.asks(code.serial):
+            self._count("rare")
+            return self._database.find(code)
         key = self._key(snapshot, product.gtin, code.serial)
         try:
             pack, lease = self._look(snapshot, key, product.gtin, code.serial)
         except CacheUnavailable:
             self._count("unavailable")
             return self._database.find(code)
+        self._worth.found(code.serial, hit=pack is not None)
         if pack is not None:
             batch = self._references.get(generation, "batch", pack.gtin, pack.lot)
             if batch is not None:
