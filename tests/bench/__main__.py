@@ -27,7 +27,7 @@ import psycopg
 from bench import load
 from bench.places import Place, csv_of, free_port, serial_of, verifier
 from bench.plain import dispense_rate
-from bench.scale import grow, grown_serial_of
+from bench.scale import forget_cache, grow, grown_serial_of
 from rich.console import Console
 from rich.table import Table
 
@@ -168,6 +168,7 @@ class Bench:
         numbers = list(range(self.options.packs))
         random.Random(5).shuffle(numbers)  # noqa: S311
         fresh = iter(numbers)
+        forget_cache(self.place)
         with self.service() as port:
             token = self.token(port)
             for turn in range(self.options.turns):

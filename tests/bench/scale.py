@@ -6,7 +6,7 @@ import psycopg
 from bench.places import PER_PRODUCT, Place, gtin_of
 
 _EMPTY = "TRUNCATE packs, batches, events, spool_files"
-_OFF = "UPDATE control SET cache_on = false, cache_epoch = cache_epoch + 1 WHERE cache_on"
+_FORGET = "UPDATE control SET cache_on = false, cache_epoch = cache_epoch + 1 WHERE cache_on"
 _PRODUCTS = "INSERT INTO products (gtin, profile, name) SELECT unnest(%s::bigint[]), 'eu_fmd', 'Painaway'"
 _BATCHES = "INSERT INTO batches (gtin, lot) SELECT gtin, 'LOT' || n FROM products, generate_series(0, 49) n"
 _PACKS = """
@@ -29,9 +29,15 @@ def grow(place: Place, before: int, packs: int) -> None:
     with psycopg.connect(place.plain_url, autocommit=True) as connection:
         if not before:
             connection.execute(_EMPTY)
-            connection.execute(_OFF)
+            connection.execute(_FORGET)
         connection.execute(f"{_PRODUCTS} ON CONFLICT DO NOTHING", (gtins,))
         connection.execute(f"{_BATCHES} ON CONFLICT DO NOTHING")
         connection.execute(_PACKS, {"gtins": gtins, "each": PER_PRODUCT, "first": before, "last": packs - 1})
         connection.execute("VACUUM ANALYZE packs")
         connection.execute("CHECKPOINT")
+
+
+def forget_cache(place: Place) -> None:
+    """What Redis holds is not read any more; for changes that are made behind the service's back."""
+    with psycopg.connect(place.plain_url, autocommit=True) as connection:
+        connection.execute(_FORGET)
