@@ -24,10 +24,16 @@ class Body(msgspec.Struct):
     code: str = ""
     accepted: bool | None = None
     pack: View | None = None
+    status: int = 200
     access_token: str = ""
 
 
+class Bulk(msgspec.Struct):
+    results: list[Body] = []
+
+
 _decode = msgspec.json.Decoder(Body).decode
+_decode_bulk = msgspec.json.Decoder(Bulk).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,11 @@ class Answer:
 
     def status_of_pack(self) -> Status:
         return Status(self.state or "", self.since)
+
+
+def _answer(status: int, found: Body) -> Answer:
+    view = found.pack if found.pack is not None and status in (200, 409) else View()
+    return Answer(status, found.code, found.accepted, view.state, view.state_since)
 
 
 @dataclass
@@ -77,6 +88,26 @@ class Lane:
 
     async def ask(self, where: int, path: str, body: bytes, key: str | None = None) -> Answer | None:
         """None when no whole answer came."""
+        told = await self._told(where, path, body, key)
+        if told is None:
+            return None
+        status, text = told
+        try:
+            return _answer(status, _decode(text))
+        except msgspec.DecodeError:
+            return Answer(status, "no JSON", None, None, None)
+
+    async def look_at_all(self, where: int, bodies: list[bytes]) -> list[Answer]:
+        """Verify many packs in one request; empty when no whole answer came."""
+        items = b",".join(b'{"operation":"verify",%s}' % body for body in bodies)
+        told = await self._told(where, "/v1/bulk", b'{"items":[%s]}' % items)
+        if told is None or told[0] != 200:
+            return []
+        return [_answer(body.status, body) for body in _decode_bulk(told[1]).results]
+
+    async def _told(
+        self, where: int, path: str, body: bytes, key: str | None = None
+    ) -> tuple[int, bytes] | None:
         if not self._login.good and not await self._log_in(where):
             return None
         named = f"Idempotency-Key: {key}\r\n" if key else ""
@@ -85,23 +116,19 @@ class Lane:
             f"Content-Type: application/json\r\n{named}Content-Length: {len(body)}\r\n\r\n"
         )
         told = await self._send(where, head.encode() + body)
-        if told is None:
-            return None
-        status, found = told
-        if status == 401:
+        if told is not None and told[0] == 401:
             self._login.token = ""
-        view = found.pack if found.pack is not None and status in (200, 409) else View()
-        return Answer(status, found.code, found.accepted, view.state, view.state_since)
+        return told
 
     async def _log_in(self, where: int) -> bool:
         told = await self._send(where, self._login.request())
         if told is None or told[0] != 200:
             await asyncio.sleep(0.2)
             return False
-        self._login.token, self._login.since = told[1].access_token, time.monotonic()
+        self._login.token, self._login.since = _decode(told[1]).access_token, time.monotonic()
         return True
 
-    async def _send(self, where: int, request: bytes) -> tuple[int, Body] | None:
+    async def _send(self, where: int, request: bytes) -> tuple[int, bytes] | None:
         try:
             async with asyncio.timeout(ANSWER_S):
                 reader, writer = await self._line(where)
@@ -118,10 +145,7 @@ class Lane:
             self._hang_up(where)
         else:
             self._lines[where] = reader, writer, time.monotonic()
-        try:
-            return int(head[9:12]), _decode(body)
-        except msgspec.DecodeError:
-            return int(head[9:12]), Body("no JSON")
+        return int(head[9:12]), body
 
     async def _line(self, where: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         held = self._lines.get(where)

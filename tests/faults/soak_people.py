@@ -21,6 +21,8 @@ from soak_lane import Answer, Lane, Login
 
 EXAMINED_EVERY, LIFE = 24, 240
 """Operations on a pack between two examinations, and in all."""
+IN_BULK = 0.3
+"""So many looks are at all packs at once, in one request: most of what is checked, at little cost."""
 LOT_SIZE, AFTER_RECALL = 4, 0.5
 RECALL_EVERY_S = 4.0
 PATIENCE_S = 45.0
@@ -82,7 +84,7 @@ class People:
 
     async def run(self) -> None:
         lanes = self.orders["lanes"]
-        self._packs = [self._pack() for _ in range(max(4, lanes * 2))]
+        self._packs = [self._pack() for _ in range(max(8, lanes * 4))]
         works = [self._work(Lane(self.orders["ports"], self._login)) for _ in range(lanes)]
         works.append(self._recall(Lane(self.orders["ports"], Login(*self.orders["operator"]))))
         telling = asyncio.ensure_future(self._tell())
@@ -112,26 +114,47 @@ class People:
                 continue
             weights = WEIGHTS[pack.seen]
             (kind,) = self.random.choices(list(weights), list(weights.values()))
-            pack.at_it += 1
+            at_all = kind is Kind.LOOK and self.random.random() < IN_BULK
+            packs = [one for one in self._packs if not one.resting] if at_all else [pack]
+            for one in packs:
+                one.at_it += 1
             try:
-                if kind is Kind.LOOK:
+                if at_all:
+                    await self._look_at_all(lane, packs)
+                elif kind is Kind.LOOK:
                     await self._look(lane, pack)
                 else:
                     await self._change(lane, pack, kind)
             finally:
-                pack.at_it -= 1
-                pack.done += 1
-            if pack.at_it == 0 and pack.resting:
-                self._examine(pack)
-                recalled = time.monotonic() > pack.lot.told + AFTER_RECALL
-                if recalled or pack.seen == "destroyed" or pack.done >= LIFE:
-                    self._packs[self._packs.index(pack)] = self._pack()
+                for one in packs:
+                    one.at_it -= 1
+                    one.done += 1
+            for one in packs:
+                self._leave(one)
         await lane.close()
+
+    def _leave(self, pack: Pack) -> None:
+        """Whoever goes last from a pack at which enough was done examines it; another may take its place."""
+        if pack.at_it == 0 and pack.resting:
+            self._examine(pack)
+            recalled = time.monotonic() > pack.lot.told + AFTER_RECALL
+            if recalled or pack.seen == "destroyed" or pack.done >= LIFE:
+                self._packs[self._packs.index(pack)] = self._pack()
+
+    async def _look_at_all(self, lane: Lane, packs: list[Pack]) -> None:
+        called = time.monotonic()
+        answers = await lane.look_at_all(self.random.randrange(2), [pack.body for pack in packs])
+        if not answers:
+            self._unanswered(None)
+        for pack, answer in zip(packs, answers, strict=bool(answers)):
+            self._saw(pack, called, answer)
 
     async def _look(self, lane: Lane, pack: Pack) -> None:
         where = self.random.randrange(2)
         called = time.monotonic()
-        answer = await lane.ask(where, *self._request(Kind.LOOK, pack))
+        self._saw(pack, called, await lane.ask(where, *self._request(Kind.LOOK, pack)))
+
+    def _saw(self, pack: Pack, called: float, answer: Answer | None) -> None:
         if answer is None or answer.state is None:
             self._unanswered(answer)
             return
