@@ -13,13 +13,18 @@ from flask import Flask
 from sqlalchemy import Engine
 
 from verifier import __version__, each_request, metrics
-from verifier.api import archive, bulk, commands, openapi, packs, problems, system
+from verifier.api import archive, bulk, commands, lms, openapi, packs, problems, system
+from verifier.api.raw_target import RawTarget
 from verifier.oauth.authority import Authority
+from verifier.oauth.credentials import Credentials
 from verifier.oauth.issuers import load_issuers
 from verifier.oauth.key_file import KeyFile
 from verifier.oauth.protector import Protector
+from verifier.oauth.proxy import ProxyIdentity
 from verifier.oauth.server import blueprint as oauth_blueprint
+from verifier.oauth.vrs_file import load_vrs
 from verifier.services.ports import Ports
+from verifier.services.responder import Responder
 from verifier.settings import Settings
 from verifier.storage.access import Access
 from verifier.storage.archive import Archive
@@ -30,6 +35,7 @@ from verifier.storage.deadline import Deadline
 from verifier.storage.errors import count_errors
 from verifier.storage.redis_link import Link, NoRedis
 from verifier.storage.redis_links import link_to
+from verifier.storage.responder import Responder as ResponderDesk
 from verifier.storage.spool import Scans, Spool
 from verifier.storage.status_cache import StatusCache
 from verifier.storage.store import Store
@@ -48,6 +54,7 @@ class Service:
     control: Control
     engine: Engine
     spool: Spool
+    lms: lms.Setup
     sample: Callable[[], None]
     closers: tuple[Callable[[], None], ...]
 
@@ -84,6 +91,7 @@ def build(settings: Settings, *, threads: int = 8, clock: Callable[[], datetime]
     access = Access(engine)
     authority = Authority(access, KeyFile(settings.signing_key), settings.issuer, settings.audience)
     foreign = load_issuers(settings.oauth_issuers_file) if settings.oauth_issuers_file else ()
+    protector = Protector(authority, foreign, generation=control.access_generation)
     store = Store(engine, cache)
     spool = Spool(engine, settings.home / "spool")
     sample = partial(_sample, control, link, engine, spool)
@@ -100,11 +108,12 @@ def build(settings: Settings, *, threads: int = 8, clock: Callable[[], datetime]
             new_id=uuid.uuid4,
             local_date=_local_date,
         ),
-        protector=Protector(authority, foreign, generation=control.access_generation),
+        protector=protector,
         authority=authority,
         control=control,
         engine=engine,
         spool=spool,
+        lms=_lms(settings, protector, ResponderDesk(reads, control)),
         sample=sample,
         closers=(
             sampler.stop,
@@ -131,6 +140,7 @@ def create_app(service: Service) -> Flask:
     app.register_blueprint(oauth_blueprint(service.authority))
     app.register_blueprint(system.blueprint)
     each_request.watch(app)
+    app.wsgi_app = RawTarget(app.wsgi_app)  # type: ignore[method-assign]
     return app
 
 
@@ -144,10 +154,23 @@ def document() -> dict[str, Any]:
 
 def _routes(app: Flask) -> openapi.ProblemApi:
     api = openapi.configure(app, "Verifier", __version__)
-    for blueprint in (packs.blueprint, bulk.blueprint, commands.blueprint, archive.blueprint):
-        api.register_blueprint(blueprint)
+    for module in (packs, bulk, commands, archive, lms):
+        api.register_blueprint(module.blueprint)
     openapi.finish(api)
     return api
+
+
+def _lms(settings: Settings, protector: Protector, desk: ResponderDesk) -> lms.Setup:
+    file = load_vrs(settings.vrs_file, auth=settings.vrs_auth, credentials=settings.vrs_credentials)
+    checked = settings.vrs_credentials != "off" and file.trust is not None
+    return lms.Setup(
+        responder=Responder(desk, settings.vrs_misses_per_hour, settings.responder_gln),
+        rules=file.rules,
+        version=file.version,
+        proxy=ProxyIdentity(file.proxy, protector) if settings.vrs_auth == "proxy" and file.proxy else None,
+        credentials=Credentials(file.trust, desk.present) if checked and file.trust else None,
+        required=settings.vrs_credentials == "require",
+    )
 
 
 def _link(settings: Settings, threads: int) -> Link:

@@ -4,6 +4,7 @@ from typing import Any
 
 from world import World
 
+LMS_VERIFY = "/verify/gtin/{gtin}/lot/{lot}/ser/{ser}"
 # fmt: off
 ROUTES: dict[tuple[str, str], frozenset[str]] = {
     ("POST", "/v1/verify"):            frozenset({"verify"}),
@@ -23,6 +24,8 @@ ROUTES: dict[tuple[str, str], frozenset[str]] = {
     ("GET",  "/v1/alerts"):            frozenset({"alerts:read"}),
     ("GET",  "/v1/alerts/{alert_id}"): frozenset({"alerts:read"}),
     ("GET",  "/v1/reasons"):           frozenset(),
+    ("GET",  LMS_VERIFY):              frozenset({"vrs"}),
+    ("GET",  "/checkConnectivity"):    frozenset({"vrs"}),
 }
 # fmt: on
 SECURED = [route for route, scopes in ROUTES.items() if scopes]
@@ -32,7 +35,7 @@ WITH_BODY = [route for route in SECURED if route[0] != "GET"]
 def address(path: str) -> str:
     """The route with something in the place of its parameters."""
     nobody = "00000000-0000-0000-0000-000000000000"
-    return path.format(gtin="05012345678900", alert_id=nobody, event_id=nobody)
+    return path.format(gtin="05012345678900", lot="L1", ser="S1", alert_id=nobody, event_id=nobody)
 
 
 def ask(world: World, route: tuple[str, str], headers: dict[str, str] | None = None, **sent: Any) -> Any:

@@ -20,6 +20,8 @@ TOKEN, *FOLDERS = COLLECTION["item"]
 REQUESTS = [item for folder in FOLDERS for item in folder["item"]]
 VARIABLES = {variable["key"]: variable["value"] for variable in COLLECTION["variable"]}
 NOTHING_THERE = {
+    "/verify/gtin/{{gtin}}/lot/{{lot}}/ser/{{ser}}": 404,
+    "/checkConnectivity": 404,
     "/v1/reactivate": 409,  # of an active pack
     "/v1/packs/events": 404,
     "/v1/events/{{event_id}}": 404,

@@ -20,7 +20,15 @@ from verifier.storage import retention
 from verifier.storage.database import connect
 from verifier.storage.retention import Cleaner
 
-NOTHING = {"packs": 0, "events": 0, "alerts": 0, "idempotency_keys": 0, "counters": 0, "revoked_tokens": 0}
+NOTHING = {
+    "packs": 0,
+    "events": 0,
+    "alerts": 0,
+    "idempotency_keys": 0,
+    "counters": 0,
+    "revoked_tokens": 0,
+    "presentations": 0,
+}
 
 
 @pytest.fixture

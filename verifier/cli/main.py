@@ -14,6 +14,7 @@ COMMANDS = {
     "keys": "verifier.cli.keys:keys",
     "load": "verifier.cli.load:load",
     "clean": "verifier.cli.clean:clean",
+    "vrs": "verifier.cli.vrs:vrs",
     "doctor": "verifier.cli.doctor:doctor",
     "config": "verifier.cli.documents:config",
     "openapi": "verifier.cli.documents:openapi",

@@ -18,6 +18,7 @@ from sqlalchemy import (
     or_,
 )
 
+from verifier.domain.lms import MISS
 from verifier.domain.retention import REPLAYABLE, UNKNOWN_PACK, Start, cutoff
 from verifier.storage.access import KEPT_AFTER_EXPIRY
 from verifier.storage.tables import (
@@ -29,6 +30,7 @@ from verifier.storage.tables import (
     reference_events,
     revoked_tokens,
 )
+from verifier.storage.tables_vrs import presentations
 
 Due = Callable[[FromClause], ColumnElement[bool]]
 
@@ -64,12 +66,18 @@ def sweeps(now: datetime) -> tuple[Sweep, ...]:
         return token.c.expires_at < now - KEPT_AFTER_EXPIRY
 
     def idle(counter: FromClause) -> ColumnElement[bool]:
-        return or_(_slip_of_a_past_day(counter, now), _repeat_of_a_gone_pack(counter))
+        return or_(
+            _slip_of_a_past_day(counter, now), _repeat_of_a_gone_pack(counter), _old_miss(counter, now)
+        )
+
+    def used_up(presentation: FromClause) -> ColumnElement[bool]:
+        return presentation.c.until < now
 
     return (
         Sweep("revoked_tokens", revoked_tokens, expired),
         Sweep("idempotency_keys", idempotency, unused),
         Sweep("counters", counters, idle),
+        Sweep("presentations", presentations, used_up),
         Sweep("events", events, of_unknown_packs),
         Sweep("alerts", alerts, concluded),
     )
@@ -100,6 +108,12 @@ def _slip_of_a_past_day(counter: FromClause, now: datetime) -> ColumnElement[boo
     yesterday = (now.astimezone(UTC) - timedelta(days=1)).date()
     scope = counter.c.scope
     return and_(scope.like("slip:%"), func.right(scope, 10) < yesterday.isoformat())
+
+
+def _old_miss(counter: FromClause, now: datetime) -> ColumnElement[bool]:
+    """`lms_miss:<UTC hour>`; the last two hours count, and a clock may be behind."""
+    past = (now.astimezone(UTC) - timedelta(days=1)).strftime(MISS)
+    return and_(counter.c.scope.like("lms\\_miss:%"), counter.c.scope < past)
 
 
 def _repeat_of_a_gone_pack(counter: FromClause) -> ColumnElement[bool]:

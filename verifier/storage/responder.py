@@ -1,0 +1,146 @@
+"""What the responder of GS1 messages reads and keeps beside packs: its rules, who has missed too often."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Engine, text
+
+from verifier.domain.lms_rules import Change, Entry, Kind, Rules, Standing, rules_of
+from verifier.storage.control import Control, forget_references
+from verifier.storage.database import twice
+from verifier.storage.direct import Session, Statement, session
+from verifier.storage.tables_vrs import responder_rules
+
+_NEWEST = Statement(
+    text(
+        "SELECT DISTINCT ON (kind, subject) kind, subject, version, after FROM responder_rules"
+        " ORDER BY kind, subject, version DESC"
+    )
+)
+_OF_SUBJECT = Statement(
+    text(
+        "SELECT version, after FROM responder_rules WHERE kind = :kind AND subject = :subject"
+        " ORDER BY version DESC LIMIT 1"
+    )
+)
+_ADD = Statement(responder_rules.insert(), *(column.name for column in responder_rules.c))
+_LOG = Statement(
+    text(
+        "SELECT kind, subject, before, after, at, who, why FROM responder_rules"
+        " WHERE kind = ANY(:kinds) ORDER BY at, kind, subject, version"
+    )
+)
+_STANDING = Statement(
+    text(
+        "SELECT EXISTS (SELECT 1 FROM alerts WHERE gtin = :gtin AND serial = :serial AND closed_at IS NULL"
+        " AND code <> :own) AS alerted, coalesce((SELECT max(count) FROM counters"
+        " WHERE site_gln = :req_gln AND scope = ANY(:scopes)), 0) AS misses"
+    )
+)
+_PRESENT = Statement(
+    text(
+        "INSERT INTO presentations (digest, request, until) VALUES (:digest, :request, :until)"
+        " ON CONFLICT (digest) DO UPDATE SET digest = excluded.digest RETURNING request"
+    )
+)
+
+
+class Ledger:
+    """The rules as they are written down. `engine` with transactions."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def change(self, entry: Entry, *, who: str, why: str, at: datetime) -> Change:
+        """Write it down; every process knows within a second.
+
+        Raises:
+            IntegrityError: somebody else changed this subject at the same moment.
+        """
+        with session(self._engine) as opened:
+            held = opened.run(_OF_SUBJECT, {"kind": entry.kind, "subject": entry.subject}).fetchone()
+            before = held.after if held else None
+            opened.run(
+                _ADD,
+                {
+                    "kind": entry.kind,
+                    "subject": entry.subject,
+                    "version": held.version + 1 if held else 1,
+                    "before": before,
+                    "after": entry.value,
+                    "at": at,
+                    "who": who,
+                    "why": why,
+                },
+            )
+            forget_references(opened)
+            opened.commit()
+        return Change(entry, before, at, who, why)
+
+    def log(self, *kinds: Kind) -> list[Change]:
+        """Every change of these kinds, oldest first."""
+        with session(self._engine) as opened:
+            rows = opened.run(_LOG, {"kinds": list(kinds)}).fetchall()
+        return [
+            Change(Entry(Kind(row.kind), row.subject, row.after), row.before, row.at, row.who, row.why)
+            for row in rows
+        ]
+
+    def entries(self) -> list[Entry]:
+        """The newest entry of each subject, by kind and subject."""
+        with session(self._engine) as opened:
+            return _entries(opened)
+
+
+class Responder:
+    """See `services.responder.Desk`. `engine` commits by itself.
+
+    The rules are remembered under the control row's reference generation, as copies of products are.
+    """
+
+    def __init__(self, engine: Engine, control: Control) -> None:
+        self._engine = engine
+        self._control = control
+        self._held: tuple[int, Rules] | None = None
+
+    def rules(self) -> Rules:
+        """What holds now."""
+        snapshot, held = self._control.current(), self._held
+        if snapshot is not None and held is not None and held[0] == snapshot.reference_generation:
+            return held[1]
+        rules = rules_of(twice(self._read))
+        if snapshot is not None:
+            self._held = snapshot.reference_generation, rules
+        return rules
+
+    def standing(self, gtin: str, serial: str, req_gln: str, scopes: Sequence[str], own: str) -> Standing:
+        """One statement for both."""
+        values = {
+            "gtin": int(gtin),
+            "serial": serial,
+            "req_gln": req_gln,
+            "scopes": list(scopes),
+            "own": own,
+        }
+
+        def read() -> Standing:
+            with session(self._engine) as opened:
+                row = opened.run(_STANDING, values).fetchone()
+            return Standing(row.alerted, row.misses)
+
+        return twice(read)
+
+    def present(self, digest: bytes, request: bytes, until: datetime) -> bool:
+        """Use a presentation for this request: False when it was used for another one before."""
+        values = {"digest": digest, "request": request, "until": until}
+        with session(self._engine) as opened:
+            return bytes(opened.run(_PRESENT, values).fetchone().request) == request
+
+    def _read(self) -> list[Entry]:
+        with session(self._engine) as opened:
+            return _entries(opened)
+
+
+def _entries(opened: Session) -> list[Entry]:
+    rows = opened.run(_NEWEST).fetchall()
+    return [Entry(Kind(row.kind), row.subject, row.after) for row in rows]
