@@ -18,9 +18,9 @@ def test_without_any_variable_the_embedded_default_is_in_force():
 
 
 def test_every_setting_can_be_given(tmp_path):
-    issuers, key = tmp_path / "issuers.json", tmp_path / "key.pem"
-    issuers.touch()
-    key.touch()
+    issuers, key, requestor = tmp_path / "issuers.json", tmp_path / "key.pem", tmp_path / "requestor.json"
+    for file in (issuers, key, requestor):
+        file.touch()
     given = {
         "VERIFIER_HOME": "/data",
         "VERIFIER_DATABASE_URL": "postgresql://v:secret@db/packs",
@@ -31,6 +31,7 @@ def test_every_setting_can_be_given(tmp_path):
         "VERIFIER_OAUTH_ISSUERS_FILE": str(issuers),
         "VERIFIER_SIGNING_KEY_FILE": str(key),
         "VERIFIER_RESPONDER_GLN": "4012345000016",
+        "VERIFIER_REQUESTOR_FILE": str(requestor),
         "VERIFIER_OPEN_ROUTES": "1",
         "VERIFIER_INSECURE": "0",
         "VERIFIER_LOG_LEVEL": "debug",

@@ -13,13 +13,16 @@ from flask import Flask
 from sqlalchemy import Engine
 
 from verifier import __version__, each_request, metrics
-from verifier.api import archive, bulk, commands, openapi, packs, problems, system
+from verifier.api import archive, bulk, commands, openapi, packs, problems, system, vrs
 from verifier.oauth.authority import Authority
 from verifier.oauth.issuers import load_issuers
 from verifier.oauth.key_file import KeyFile
 from verifier.oauth.protector import Protector
 from verifier.oauth.server import blueprint as oauth_blueprint
+from verifier.peers.config import load_requestor
+from verifier.peers.network import PeerNetwork
 from verifier.services.ports import Ports
+from verifier.services.ports_vrs import Vrs
 from verifier.settings import Settings
 from verifier.storage.access import Access
 from verifier.storage.archive import Archive
@@ -27,7 +30,9 @@ from verifier.storage.cache_sampler import OUTCOMES, CacheSampler
 from verifier.storage.control import Control
 from verifier.storage.database import connect
 from verifier.storage.deadline import Deadline
+from verifier.storage.directory import Directory
 from verifier.storage.errors import count_errors
+from verifier.storage.questions import Questions
 from verifier.storage.redis_link import Link, NoRedis
 from verifier.storage.redis_links import link_to
 from verifier.storage.spool import Scans, Spool
@@ -84,6 +89,8 @@ def build(settings: Settings, *, threads: int = 8, clock: Callable[[], datetime]
     access = Access(engine)
     authority = Authority(access, KeyFile(settings.signing_key), settings.issuer, settings.audience)
     foreign = load_issuers(settings.oauth_issuers_file) if settings.oauth_issuers_file else ()
+    requestor = load_requestor(settings.requestor_file)
+    network = PeerNetwork(requestor)
     store = Store(engine, cache)
     spool = Spool(engine, settings.home / "spool")
     sample = partial(_sample, control, link, engine, spool)
@@ -99,6 +106,13 @@ def build(settings: Settings, *, threads: int = 8, clock: Callable[[], datetime]
             clock=clock or _now,
             new_id=uuid.uuid4,
             local_date=_local_date,
+            vrs=Vrs(
+                directory=Directory(engine, reads),
+                network=network,
+                questions=Questions(engine),
+                contexts=requestor.contexts,
+                window_days=requestor.window_days,
+            ),
         ),
         protector=Protector(authority, foreign, generation=control.access_generation),
         authority=authority,
@@ -113,6 +127,7 @@ def build(settings: Settings, *, threads: int = 8, clock: Callable[[], datetime]
             control.stop,
             deadline.stop,
             link.close,
+            network.close,
             engine.dispose,
             reads.dispose,
         ),
@@ -144,8 +159,8 @@ def document() -> dict[str, Any]:
 
 def _routes(app: Flask) -> openapi.ProblemApi:
     api = openapi.configure(app, "Verifier", __version__)
-    for blueprint in (packs.blueprint, bulk.blueprint, commands.blueprint, archive.blueprint):
-        api.register_blueprint(blueprint)
+    for module in (packs, bulk, commands, archive, vrs):
+        api.register_blueprint(module.blueprint)
     openapi.finish(api)
     return api
 

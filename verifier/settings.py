@@ -43,6 +43,7 @@ class Settings:
     oauth_issuers_file: Path | None = None
     signing_key_file: Path | None = None
     responder_gln: str | None = None
+    requestor_file: Path | None = None
     open_routes: bool | None = None
     insecure: bool = False
     log_level: str = "info"
@@ -150,7 +151,7 @@ def _check(settings: Settings) -> None:
         raise BadSettings(
             "E003", "VERIFIER_REDIS_URL is set, but VERIFIER_CACHE_MODE=off: unset one of them."
         )
-    for path in (settings.oauth_issuers_file, settings.signing_key_file):
+    for path in (settings.oauth_issuers_file, settings.signing_key_file, settings.requestor_file):
         if path is not None and not path.is_file():
             raise BadSettings("E002", f"{path} cannot be read; give the path of an existing file.")
 

@@ -23,6 +23,10 @@ ROUTES: dict[tuple[str, str], frozenset[str]] = {
     ("GET",  "/v1/alerts"):            frozenset({"alerts:read"}),
     ("GET",  "/v1/alerts/{alert_id}"): frozenset({"alerts:read"}),
     ("GET",  "/v1/reasons"):           frozenset(),
+    ("POST", "/v1/vrs/verify"):        frozenset({"vrs", "returns"}),
+    ("GET",  "/v1/vrs/pending"):       frozenset({"vrs", "returns"}),
+    ("GET",  "/v1/vrs/connectivity"):  frozenset({"vrs", "returns"}),
+    ("GET",  "/v1/vrs/directory"):     frozenset({"vrs", "admin"}),
 }
 # fmt: on
 SECURED = [route for route, scopes in ROUTES.items() if scopes]
