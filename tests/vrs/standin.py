@@ -8,6 +8,7 @@ Run this module for a responder that is there until Ctrl-C: `python tests/vrs/st
 import argparse
 import json
 import re
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -54,7 +55,7 @@ Pack = dict[str, str]
 class Server:
     """A server in a thread; subclasses say what to answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[Request] = []
         self.connections = 0
         outer = self
@@ -78,6 +79,9 @@ class Server:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self._server.block_on_close = False
+        if tls is not None:  # the handshake belongs to the thread of the connection
+            plain = self._server.socket
+            self._server.socket = tls.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
         self.closing = threading.Event()
         self.port = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
@@ -131,8 +135,8 @@ def ok(body: Any) -> Reply:
 class Responder(Server):
     """Answers to the letter: scenarios A and E, and for a pack with `data` whatever that says."""
 
-    def __init__(self, *packs: Pack, gln: str = GLN, authorization: str | None = None) -> None:
-        super().__init__()
+    def __init__(self, *packs: Pack, gln: str = GLN, authorization: str | None = None, **more: Any) -> None:
+        super().__init__(**more)
         self.gln = gln
         self.authorization = authorization
         self.packs: dict[tuple[str, str], dict[str, Any]] = {}
