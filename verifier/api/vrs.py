@@ -10,6 +10,7 @@ from flask import Response
 from flask_smorest import Blueprint
 from msgspec import Meta, Struct, field
 
+from verifier import metrics
 from verifier.api import schemas
 from verifier.api.bodies import convert, invalid, json_body, parameters
 from verifier.api.commands import encoded, identify
@@ -25,7 +26,7 @@ from verifier.domain.lms import AdditionalInfo, FailureReason
 from verifier.domain.pack import Actor
 from verifier.domain.permissions import RETURNS_CHECK
 from verifier.domain.questions import Pending
-from verifier.domain.resale import Asked, words
+from verifier.domain.resale import Asked, is_suspicious, words
 from verifier.services import vrs
 
 blueprint = Blueprint("vrs", __name__, url_prefix="/v1/vrs", description="The network of verification.")
@@ -134,6 +135,9 @@ def verify(actor: Actor) -> Response:
     if context not in contexts:
         raise invalid("context", f"Known purposes are {', '.join(contexts)}.")
     asking, resale = vrs.ask(ports(), actor, scan.code, context=context, associated=wanted.associated)
+    metrics.QUESTIONS.labels(asking.asked).inc()
+    if is_suspicious(asking, resale):
+        metrics.ALERTS.labels(vrs.ALERT).inc()
     title, advice = words(resale.code, language())
     answer = asking.answer
     response = encoded(

@@ -14,7 +14,7 @@ from verifier.domain.journal import NewAlert, PackEvent
 from verifier.domain.lifecycle import Action, Decision, decide
 from verifier.domain.pack import Actor
 from verifier.domain.questions import AskedQuestion, Question, Reply
-from verifier.domain.resale import SUSPICIOUS, Asked, Asking, Resale, decide_resale
+from verifier.domain.resale import Asked, Asking, Resale, decide_resale, is_suspicious
 from verifier.domain.scan import Context, Scan
 from verifier.services.packs import attempt_of, profile_of
 from verifier.services.ports import Ports, Transaction
@@ -141,11 +141,10 @@ def _keep(ports: Ports, asked: AskedQuestion, now: datetime) -> None:
         raised_at=now,
         details={"responder_gln": asked.asking.responder_gln},
     )
-    answered = asked.asking.answer is not None
 
     def work(tx: Transaction) -> None:
         tx.record_question(asked)
-        if answered and asked.resale.code in SUSPICIOUS:
+        if is_suspicious(asked.asking, asked.resale):
             tx.raise_alert(alert)
         tx.record(event, None)
 
