@@ -18,10 +18,10 @@ def test_without_any_variable_the_embedded_default_is_in_force():
 
 
 def test_every_setting_can_be_given(tmp_path):
-    issuers, key, vrs = tmp_path / "issuers.json", tmp_path / "key.pem", tmp_path / "vrs.json"
-    issuers.touch()
-    vrs.touch()
-    key.touch()
+    issuers, key = tmp_path / "issuers.json", tmp_path / "key.pem"
+    vrs, requestor = tmp_path / "vrs.json", tmp_path / "requestor.json"
+    for file in (issuers, key, vrs, requestor):
+        file.touch()
     given = {
         "VERIFIER_HOME": "/data",
         "VERIFIER_DATABASE_URL": "postgresql://v:secret@db/packs",
@@ -36,6 +36,7 @@ def test_every_setting_can_be_given(tmp_path):
         "VERIFIER_VRS_CREDENTIALS": "require",
         "VERIFIER_VRS_FILE": str(vrs),
         "VERIFIER_VRS_MISSES_PER_HOUR": "50",
+        "VERIFIER_REQUESTOR_FILE": str(requestor),
         "VERIFIER_OPEN_ROUTES": "1",
         "VERIFIER_INSECURE": "0",
         "VERIFIER_LOG_LEVEL": "debug",

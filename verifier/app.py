@@ -13,7 +13,7 @@ from flask import Flask
 from sqlalchemy import Engine
 
 from verifier import __version__, each_request, metrics
-from verifier.api import archive, bulk, commands, lms, openapi, packs, problems, system
+from verifier.api import archive, bulk, commands, lms, openapi, packs, problems, system, vrs
 from verifier.api.raw_target import RawTarget
 from verifier.oauth.authority import Authority
 from verifier.oauth.credentials import Credentials
@@ -23,7 +23,10 @@ from verifier.oauth.protector import Protector
 from verifier.oauth.proxy import ProxyIdentity
 from verifier.oauth.server import blueprint as oauth_blueprint
 from verifier.oauth.vrs_file import load_vrs
+from verifier.peers.config import load_requestor
+from verifier.peers.network import PeerNetwork
 from verifier.services.ports import Ports
+from verifier.services.ports_vrs import Vrs
 from verifier.services.responder import Responder
 from verifier.settings import Settings
 from verifier.storage.access import Access
@@ -32,7 +35,9 @@ from verifier.storage.cache_sampler import OUTCOMES, CacheSampler
 from verifier.storage.control import Control
 from verifier.storage.database import connect
 from verifier.storage.deadline import Deadline
+from verifier.storage.directory import Directory
 from verifier.storage.errors import count_errors
+from verifier.storage.questions import Questions
 from verifier.storage.redis_link import Link, NoRedis
 from verifier.storage.redis_links import link_to
 from verifier.storage.responder import Responder as ResponderDesk
@@ -92,6 +97,8 @@ def build(settings: Settings, *, threads: int = 8, clock: Callable[[], datetime]
     authority = Authority(access, KeyFile(settings.signing_key), settings.issuer, settings.audience)
     foreign = load_issuers(settings.oauth_issuers_file) if settings.oauth_issuers_file else ()
     protector = Protector(authority, foreign, generation=control.access_generation)
+    requestor = load_requestor(settings.requestor_file)
+    network = PeerNetwork(requestor)
     store = Store(engine, cache)
     spool = Spool(engine, settings.home / "spool")
     sample = partial(_sample, control, link, engine, spool)
@@ -107,6 +114,13 @@ def build(settings: Settings, *, threads: int = 8, clock: Callable[[], datetime]
             clock=clock or _now,
             new_id=uuid.uuid4,
             local_date=_local_date,
+            vrs=Vrs(
+                directory=Directory(engine, reads),
+                network=network,
+                questions=Questions(engine),
+                contexts=requestor.contexts,
+                window_days=requestor.window_days,
+            ),
         ),
         protector=protector,
         authority=authority,
@@ -122,6 +136,7 @@ def build(settings: Settings, *, threads: int = 8, clock: Callable[[], datetime]
             control.stop,
             deadline.stop,
             link.close,
+            network.close,
             engine.dispose,
             reads.dispose,
         ),
@@ -154,7 +169,7 @@ def document() -> dict[str, Any]:
 
 def _routes(app: Flask) -> openapi.ProblemApi:
     api = openapi.configure(app, "Verifier", __version__)
-    for module in (packs, bulk, commands, archive, lms):
+    for module in (packs, bulk, commands, archive, lms, vrs):
         api.register_blueprint(module.blueprint)
     openapi.finish(api)
     return api

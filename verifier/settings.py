@@ -54,6 +54,7 @@ class Settings:
     vrs_credentials: str = "off"
     vrs_file: Path | None = None
     vrs_misses_per_hour: int = 100
+    requestor_file: Path | None = None
     open_routes: bool | None = None
     insecure: bool = False
     log_level: str = "info"
@@ -153,7 +154,13 @@ def _check(settings: Settings) -> None:
         raise BadSettings(
             "E003", "VERIFIER_REDIS_URL is set, but VERIFIER_CACHE_MODE=off: unset one of them."
         )
-    for path in (settings.oauth_issuers_file, settings.signing_key_file, settings.vrs_file):
+    files = (
+        settings.oauth_issuers_file,
+        settings.signing_key_file,
+        settings.vrs_file,
+        settings.requestor_file,
+    )
+    for path in files:
         if path is not None and not path.is_file():
             raise BadSettings("E002", f"{path} cannot be read; give the path of an existing file.")
 

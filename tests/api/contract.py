@@ -26,6 +26,10 @@ ROUTES: dict[tuple[str, str], frozenset[str]] = {
     ("GET",  "/v1/reasons"):           frozenset(),
     ("GET",  LMS_VERIFY):              frozenset({"vrs"}),
     ("GET",  "/checkConnectivity"):    frozenset({"vrs"}),
+    ("POST", "/v1/vrs/verify"):        frozenset({"vrs", "returns"}),
+    ("GET",  "/v1/vrs/pending"):       frozenset({"vrs", "returns"}),
+    ("GET",  "/v1/vrs/connectivity"):  frozenset({"vrs", "returns"}),
+    ("GET",  "/v1/vrs/directory"):     frozenset({"vrs", "admin"}),
 }
 # fmt: on
 SECURED = [route for route, scopes in ROUTES.items() if scopes]

@@ -18,6 +18,9 @@ COMMANDERS = {T.MANUFACTURER, T.AUTHORITY, T.OPERATOR}
 FOR_SOME = {
     "/v1/dispense": BUYERS,
     "/v1/returns/check": BUYERS | {T.MANUFACTURER},
+    "/v1/vrs/verify": BUYERS | {T.MANUFACTURER},
+    "/v1/vrs/pending": BUYERS | {T.MANUFACTURER},
+    "/v1/vrs/connectivity": BUYERS | {T.MANUFACTURER},
     "/v1/batches/recall": COMMANDERS,
     "/v1/batches/hold": COMMANDERS,
     "/v1/batches/release": COMMANDERS,

@@ -25,6 +25,7 @@ from typing import Any
 
 import psycopg
 from bench import load
+from bench.asking import overhead
 from bench.places import Place, csv_of, free_port, serial_of, verifier
 from bench.plain import dispense_rate
 from bench.scale import forget_cache, grow, grown_serial_of
@@ -197,6 +198,12 @@ class Bench:
                 )
         self.pairs("dispense", "requests/s", ours, bare)
 
+    def asking(self) -> None:
+        """A question to another party's service, beside that service's own time."""
+        self.say("questions to another party's verification service")
+        spent = overhead(self.place, self.service, GLN, self.options.seconds)
+        self.add("question to the network, p95 beside the peer's own time", spent, "ms")
+
     def run(self, port: int, make: Any, rate: float | None = None) -> load.Outcome:
         return load.run(port, make, seconds=self.options.seconds, connections=CONNECTIONS, rate=rate)
 
@@ -266,6 +273,7 @@ def main() -> None:
             bench.loading()
             bench.verifying(options.packs)
             bench.dispensing()
+            bench.asking()
             if options.large:
                 bench.scaling(100_000, options.large)
     if options.json:

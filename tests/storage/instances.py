@@ -93,6 +93,7 @@ class Process:
             clock=lambda: datetime.now(UTC),
             new_id=uuid.uuid4,
             local_date=lambda instant, _timezone: instant.date(),
+            vrs=None,  # nobody is asked here
         )
 
     def _count(self, outcome: str) -> None:

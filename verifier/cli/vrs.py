@@ -12,6 +12,7 @@ import click
 from sqlalchemy.exc import IntegrityError
 
 from verifier.cli.session import database
+from verifier.cli.vrs_directory import directory
 from verifier.domain.lms_policy import RULES, Choice, Disposition
 from verifier.domain.lms_rules import (
     Change,
@@ -42,7 +43,10 @@ disposition = click.argument("disposition", type=click.Choice([each.value for ea
 
 @click.group()
 def vrs() -> None:
-    """The responder of GS1 lightweight messaging (US saleable returns)."""
+    """GS1 lightweight messaging (US saleable returns): the responder, and the directory of other ones."""
+
+
+vrs.add_command(directory)
 
 
 @vrs.group()

@@ -18,8 +18,10 @@ from verifier.domain.journal import (
     Replay,
 )
 from verifier.domain.pack import Found, Pack, Product, State
+from verifier.domain.questions import AskedQuestion
 from verifier.domain.scan import Device
 from verifier.domain.verdict import AlertRef
+from verifier.services.ports_vrs import Vrs
 
 Result = TypeVar("Result")
 Answer = Any
@@ -72,6 +74,9 @@ class Transaction(Protocol):
     def record_reference(self, event: ReferenceEvent, answer: Answer) -> None:
         """Write the command down, with its answer; every process forgets its copies before the answer."""
 
+    def record_question(self, question: AskedQuestion) -> None:
+        """Keep a question to the network with all that was exchanged; it stays pending, or no longer."""
+
 
 class Store(Protocol):
     """The database behind transactions."""
@@ -121,3 +126,4 @@ class Ports:
     clock: Callable[[], datetime]
     new_id: Callable[[], UUID]
     local_date: Callable[[datetime, str], date]
+    vrs: Vrs
