@@ -13,12 +13,13 @@ from flask import Flask
 from sqlalchemy import Engine
 
 from verifier import __version__, each_request, metrics
-from verifier.api import archive, bulk, commands, openapi, packs, problems, system
+from verifier.api import archive, bulk, commands, openapi, packs, problems, returns, system
 from verifier.oauth.authority import Authority
 from verifier.oauth.issuers import load_issuers
 from verifier.oauth.key_file import KeyFile
 from verifier.oauth.protector import Protector
 from verifier.oauth.server import blueprint as oauth_blueprint
+from verifier.oauth.signer import Signer
 from verifier.services.ports import Ports
 from verifier.settings import Settings
 from verifier.storage.access import Access
@@ -99,6 +100,7 @@ def build(settings: Settings, *, threads: int = 8, clock: Callable[[], datetime]
             clock=clock or _now,
             new_id=uuid.uuid4,
             local_date=_local_date,
+            sign=Signer(authority.keys).sign,
         ),
         protector=Protector(authority, foreign, generation=control.access_generation),
         authority=authority,
@@ -144,7 +146,13 @@ def document() -> dict[str, Any]:
 
 def _routes(app: Flask) -> openapi.ProblemApi:
     api = openapi.configure(app, "Verifier", __version__)
-    for blueprint in (packs.blueprint, bulk.blueprint, commands.blueprint, archive.blueprint):
+    for blueprint in (
+        packs.blueprint,
+        bulk.blueprint,
+        commands.blueprint,
+        archive.blueprint,
+        returns.blueprint,
+    ):
         api.register_blueprint(blueprint)
     openapi.finish(api)
     return api

@@ -93,6 +93,7 @@ class Process:
             clock=lambda: datetime.now(UTC),
             new_id=uuid.uuid4,
             local_date=lambda instant, _timezone: instant.date(),
+            sign=lambda kind, payload: f"{kind}.{len(payload)}.",
         )
 
     def _count(self, outcome: str) -> None:

@@ -20,6 +20,7 @@ from verifier.domain.verdict import AlertRef
 from verifier.storage import statements
 from verifier.storage.direct import Session
 from verifier.storage.direct import session as opened
+from verifier.storage.returns import Returns
 from verifier.storage.rows import find_query, found_of, gtin_of, ppn_of, product_of
 
 Result = TypeVar("Result")
@@ -90,6 +91,7 @@ class Transaction:
     """See `services.ports.Transaction`."""
 
     def __init__(self, session: Session, cache: Cache) -> None:
+        self.returns = Returns(session)
         self._session = session
         self._cache = cache
         self._moved: dict[tuple[str, str], int] = {}

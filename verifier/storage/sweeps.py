@@ -29,6 +29,7 @@ from verifier.storage.tables import (
     reference_events,
     revoked_tokens,
 )
+from verifier.storage.tables_returns import returns_events
 
 Due = Callable[[FromClause], ColumnElement[bool]]
 
@@ -92,7 +93,8 @@ def _event_is_there(key: FromClause) -> ColumnElement[bool]:
         events.c.serial == key.c.serial,
         events.c.event_id == key.c.event_id,
     )
-    return or_(of_pack, exists().where(reference_events.c.event_id == key.c.event_id))
+    of_command = exists().where(reference_events.c.event_id == key.c.event_id)
+    return or_(of_pack, of_command, exists().where(returns_events.c.event_id == key.c.event_id))
 
 
 def _slip_of_a_past_day(counter: FromClause, now: datetime) -> ColumnElement[bool]:
