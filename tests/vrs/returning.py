@@ -107,6 +107,13 @@ def load_case(world: World, packs: Iterable[Pack], sscc: str) -> None:
     assert not rejected
 
 
+# what follows for a resale from what the network says
+SAID = {
+    "ok": "yes", "mismatch": "no", "policy": "no", "no_answer": "pending", "unknown_gtin": "pending",
+    "refused": "pending",
+}  # fmt: skip
+
+
 class Network:
     """Answers as a test wants, by serial; nobody else answers. Keeps what it was asked."""
 

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from returning import COUNTERPARTY, SESSIONS, Desk, Network, named, new_key, open_session, with_network
+from returning import COUNTERPARTY, SAID, SESSIONS, Desk, Network, named, new_key, open_session, with_network
 from world import World
 
 from verifier.domain.codes import element_string, from_elements
@@ -240,12 +240,6 @@ def test_sessions_are_listed_newest_first_by_page_and_only_the_own_ones(world: W
     assert [each["id"] for each in person.get(SESSIONS, status="closed").json["sessions"]] == mine[:1]
     assert person.get(SESSIONS, status="shut").status_code == 422
     assert person.get(SESSIONS, cursor="x").status_code == 422
-
-
-SAID = {
-    "ok": "yes", "mismatch": "no", "policy": "no", "no_answer": "pending", "unknown_gtin": "pending",
-    "refused": "pending",
-}  # fmt: skip
 
 
 @pytest.mark.parametrize(("said", "resale"), SAID.items())
