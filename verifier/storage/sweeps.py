@@ -29,7 +29,15 @@ from verifier.storage.tables import (
     reference_events,
     revoked_tokens,
 )
-from verifier.storage.tables_returns import returns_events
+from verifier.storage.tables_returns import (
+    returned_packs,
+    returns_events,
+    returns_expected,
+    returns_sessions,
+)
+
+RETURNS = (returned_packs, returns_events, returns_expected, returns_sessions)
+"""The session last: it is what tells that the others are over."""
 
 Due = Callable[[FromClause], ColumnElement[bool]]
 
@@ -64,6 +72,11 @@ def sweeps(now: datetime) -> tuple[Sweep, ...]:
     def expired(token: FromClause) -> ColumnElement[bool]:
         return token.c.expires_at < now - KEPT_AFTER_EXPIRY
 
+    def returned(row: FromClause) -> ColumnElement[bool]:
+        """Six years from the close; an open session has no clock."""
+        closed = returns_sessions.c.closed_at < closed_before
+        return exists().where(returns_sessions.c.session_id == row.c.session_id, closed)
+
     def idle(counter: FromClause) -> ColumnElement[bool]:
         return or_(_slip_of_a_past_day(counter, now), _repeat_of_a_gone_pack(counter))
 
@@ -73,6 +86,7 @@ def sweeps(now: datetime) -> tuple[Sweep, ...]:
         Sweep("counters", counters, idle),
         Sweep("events", events, of_unknown_packs),
         Sweep("alerts", alerts, concluded),
+        *(Sweep("returns", table, returned) for table in RETURNS),
     )
 
 
