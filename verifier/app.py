@@ -13,7 +13,7 @@ from flask import Flask
 from sqlalchemy import Engine
 
 from verifier import __version__, each_request, metrics
-from verifier.api import archive, bulk, commands, lms, openapi, packs, problems, system, vrs
+from verifier.api import archive, bulk, commands, lms, openapi, packs, problems, returns, system, vrs
 from verifier.api.raw_target import RawTarget
 from verifier.oauth.authority import Authority
 from verifier.oauth.credentials import Credentials
@@ -22,12 +22,14 @@ from verifier.oauth.key_file import KeyFile
 from verifier.oauth.protector import Protector
 from verifier.oauth.proxy import ProxyIdentity
 from verifier.oauth.server import blueprint as oauth_blueprint
+from verifier.oauth.signer import Signer
 from verifier.oauth.vrs_file import load_vrs
 from verifier.peers.config import load_requestor
 from verifier.peers.network import PeerNetwork
 from verifier.services.ports import Ports
 from verifier.services.ports_vrs import Vrs
 from verifier.services.responder import Responder
+from verifier.services.vrs import ask
 from verifier.settings import Settings
 from verifier.storage.access import Access
 from verifier.storage.archive import Archive
@@ -121,6 +123,9 @@ def build(settings: Settings, *, threads: int = 8, clock: Callable[[], datetime]
                 contexts=requestor.contexts,
                 window_days=requestor.window_days,
             ),
+            sign=Signer(authority.keys).sign,
+            ask=ask,
+            window_days=requestor.window_days,
         ),
         protector=protector,
         authority=authority,
@@ -169,7 +174,7 @@ def document() -> dict[str, Any]:
 
 def _routes(app: Flask) -> openapi.ProblemApi:
     api = openapi.configure(app, "Verifier", __version__)
-    for module in (packs, bulk, commands, archive, lms, vrs):
+    for module in (packs, bulk, commands, archive, returns, lms, vrs):
         api.register_blueprint(module.blueprint)
     openapi.finish(api)
     return api

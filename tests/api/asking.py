@@ -33,6 +33,7 @@ class Asking:
         self.monkeypatch = monkeypatch
         self.person = world.corner_pharmacy
         self.last: dict[str, Any] = {}
+        self.session = ""
 
     def answer(self) -> TestResponse:
         """What the service says, after everything that is given has come about, a minute for each."""
@@ -62,7 +63,9 @@ class Asking:
         return b64encode(f"{self.person.client_id}:{self.person.client_secret}".encode()).decode()
 
     def an_id(self) -> str:
-        """Of the event or the alert of the step before."""
+        """Of the event, the alert or the session of the step before."""
+        if "/sessions/" in self.request["path"]:
+            return self.session
         if "/events/" in self.request["path"]:
             return str(self.last["event_id"])
         return str((self.last.get("alert") or {}).get("id"))
@@ -70,7 +73,11 @@ class Asking:
     def packs(self) -> Iterator[Pack]:
         """Those that the request names; what it leaves out is the usual."""
         body, address = self.request.get("body"), urlsplit(self.request["path"])
-        named = (body.get("items") or [body]) if isinstance(body, dict) else [dict(parse_qsl(address.query))]
+        named = (
+            (body.get("items") or body.get("scans") or [body])
+            if isinstance(body, dict)
+            else [dict(parse_qsl(address.query))]
+        )
         serial = address.path.removeprefix("/v1/").replace(DOTS, "").strip("/").upper()[:20]
         usual = {"gtin": GTIN, "serial": serial, "lot": "LOT1", "expiry": "2028-12-31"}
         if in_path := re.search(r"/products/(\d+)", address.path):
@@ -107,6 +114,24 @@ class Asking:
     def use_device(self) -> None:
         device = self.request["body"]["device"]
         assert self.person.dispense(self.world.pack(), device=device)["code"] == "ok"
+
+    def open_return(self) -> None:
+        wanted = dict(parse_qsl(urlsplit(self.request["path"]).query)).get("reference", "RMA-2026-0815")
+        lots = [{"gtin": GTIN, "lot": "LOT1", "count": 2}]
+        body = {"reference": wanted, "counterparty_gln": "4012345000047", "expected_lots": lots}
+        answer = self.person.post("/v1/returns/sessions", body)
+        assert answer.status_code == 200, answer.text
+        self.session = answer.json["id"]
+
+    def scan_unknown(self) -> None:
+        pack = {"gtin": "05012345678917", "serial": "7GX9A2QK99", "lot": "LOT9", "expiry": "2028-12-31"}
+        path = f"/v1/returns/sessions/{self.session}/scans"
+        key = f"scan-{self.session}"
+        answer = self.person.post(path, {"scans": [pack | {"idempotency_key": key}]}, key=None)
+        assert answer.json["totals"]["pending"] == 1, answer.text
+
+    def close_return(self) -> None:
+        assert self.person.post(f"/v1/returns/sessions/{self.session}/close", {}).status_code == 200
 
     def cut_database(self) -> None:
         def away(*_: Any) -> None:
@@ -145,6 +170,9 @@ GIVEN: dict[str, Callable[[Asking], None]] = {
     "the request was answered before": Asking.use_key,
     "the key was used for another request": lambda asking: asking.use_key(reference="another"),
     "the device has used the number before": Asking.use_device,
+    "this pharmacy has opened a return": Asking.open_return,
+    "a pack of it is pending": Asking.scan_unknown,
+    "the return is closed": Asking.close_return,
     "the database does not answer": Asking.cut_database,
 }
 

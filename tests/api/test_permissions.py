@@ -113,8 +113,8 @@ def test_every_scope_but_those_of_the_route_is_403(
 def test_the_scope_of_the_route_is_enough(
     world: World, holder: Callable[..., Person], route: tuple[str, str], scope: str
 ):
-    kind = SiteType.PHARMACY if route[1] in ("/v1/dispense", "/v1/returns/check") else SiteType.OPERATOR
-    answer = ask(world, route, holder(scope, kind=kind).headers(), json={})
+    kind = SiteType.PHARMACY if route[1].startswith(("/v1/dispense", "/v1/returns/")) else SiteType.OPERATOR
+    answer = ask(world, route, holder(scope, kind=kind).headers(), json={"nothing": 1})
     assert answer.status_code in (200, 404, 422), answer.text
 
 

@@ -94,6 +94,7 @@ class Process:
             new_id=uuid.uuid4,
             local_date=lambda instant, _timezone: instant.date(),
             vrs=None,  # nobody is asked here
+            sign=lambda kind, payload: f"{kind}.{len(payload)}.",
         )
 
     def _count(self, outcome: str) -> None:

@@ -21,6 +21,7 @@ from verifier.domain.verdict import AlertRef
 from verifier.storage import questions, statements
 from verifier.storage.direct import Session
 from verifier.storage.direct import session as opened
+from verifier.storage.returns import Returns
 from verifier.storage.rows import find_query, found_of, gtin_of, ppn_of, product_of
 
 Result = TypeVar("Result")
@@ -91,6 +92,7 @@ class Transaction:
     """See `services.ports.Transaction`."""
 
     def __init__(self, session: Session, cache: Cache) -> None:
+        self.returns = Returns(session)
         self._session = session
         self._cache = cache
         self._moved: dict[tuple[str, str], int] = {}

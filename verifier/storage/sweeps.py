@@ -30,7 +30,16 @@ from verifier.storage.tables import (
     reference_events,
     revoked_tokens,
 )
+from verifier.storage.tables_returns import (
+    returned_packs,
+    returns_events,
+    returns_expected,
+    returns_sessions,
+)
 from verifier.storage.tables_vrs import presentations
+
+RETURNS = (returned_packs, returns_events, returns_expected, returns_sessions)
+"""The session last: it is what tells that the others are over."""
 
 Due = Callable[[FromClause], ColumnElement[bool]]
 
@@ -65,6 +74,11 @@ def sweeps(now: datetime) -> tuple[Sweep, ...]:
     def expired(token: FromClause) -> ColumnElement[bool]:
         return token.c.expires_at < now - KEPT_AFTER_EXPIRY
 
+    def returned(row: FromClause) -> ColumnElement[bool]:
+        """Six years from the close; an open session has no clock."""
+        closed = returns_sessions.c.closed_at < closed_before
+        return exists().where(returns_sessions.c.session_id == row.c.session_id, closed)
+
     def idle(counter: FromClause) -> ColumnElement[bool]:
         return or_(
             _slip_of_a_past_day(counter, now), _repeat_of_a_gone_pack(counter), _old_miss(counter, now)
@@ -80,6 +94,7 @@ def sweeps(now: datetime) -> tuple[Sweep, ...]:
         Sweep("presentations", presentations, used_up),
         Sweep("events", events, of_unknown_packs),
         Sweep("alerts", alerts, concluded),
+        *(Sweep("returns", table, returned) for table in RETURNS),
     )
 
 
@@ -100,7 +115,8 @@ def _event_is_there(key: FromClause) -> ColumnElement[bool]:
         events.c.serial == key.c.serial,
         events.c.event_id == key.c.event_id,
     )
-    return or_(of_pack, exists().where(reference_events.c.event_id == key.c.event_id))
+    of_command = exists().where(reference_events.c.event_id == key.c.event_id)
+    return or_(of_pack, of_command, exists().where(returns_events.c.event_id == key.c.event_id))
 
 
 def _slip_of_a_past_day(counter: FromClause, now: datetime) -> ColumnElement[bool]:
