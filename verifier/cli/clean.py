@@ -19,6 +19,7 @@ KINDS = {
     "idempotency_keys": "idempotency keys",
     "counters": "counters",
     "revoked_tokens": "revoked tokens",
+    "presentations": "used presentations",
 }
 
 
