@@ -20,6 +20,7 @@ KINDS = {
     "counters": "counters",
     "revoked_tokens": "revoked tokens",
     "returns": "rows of closed returns",
+    "presentations": "used presentations",
 }
 
 
