@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import click
 from sqlalchemy.exc import IntegrityError
 
+from verifier.cli.directory import directory
 from verifier.cli.session import database
-from verifier.cli.vrs_directory import directory
 from verifier.domain.lms_policy import RULES, Choice, Disposition
 from verifier.domain.lms_rules import (
     Change,

@@ -18,7 +18,7 @@ from verifier.storage.directory import PAGE, Directory
 WRITERS = {"jsonl": files.write_json, "csv": files.write_csv}
 
 
-@click.group("directory")
+@click.group()
 def directory() -> None:
     """Which service answers for which product."""
 
