@@ -20,6 +20,9 @@ SAMPLE = {
     "name": "Painaway",
     "event_id": "",
     "alert_id": "",
+    "session_id": "",
+    "reference": "RMA-2026-0815",
+    "counterparty_gln": "4012345000016",
 }
 
 
