@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 from world import Person, World
 
 from verifier.domain.codes import PackCode, parse
+from verifier.domain.directory import Entry
 from verifier.oauth.clients import register
 from verifier.storage.store import Store
 
@@ -106,6 +107,14 @@ class Asking:
         body = {"gtin": pack["gtin"], "lot": pack["lot"], "reason": "Quality defect"}
         assert self.world.regulator.post(f"/v1/batches/{name}", body).status_code == 200
 
+    def ask_network(self) -> None:
+        for pack in self.packs():
+            assert self.person.post("/v1/vrs/verify", pack).status_code == 200
+
+    def fill_directory(self) -> None:
+        entry = Entry("00361414567894", "https://vrs.example/lms", end=20270630, contact="+1 555 0100")
+        assert self.world.service.ports.vrs.directory.put([entry]) == [None]
+
     def use_key(self, **change: Any) -> None:
         key = self.request["headers"]["Idempotency-Key"]
         body = self.request["body"] | change
@@ -173,6 +182,8 @@ GIVEN: dict[str, Callable[[Asking], None]] = {
     "this pharmacy has opened a return": Asking.open_return,
     "a pack of it is pending": Asking.scan_unknown,
     "the return is closed": Asking.close_return,
+    "the network was asked about the pack": Asking.ask_network,
+    "the directory names a service": Asking.fill_directory,
     "the database does not answer": Asking.cut_database,
 }
 

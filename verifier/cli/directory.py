@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 
@@ -24,13 +25,13 @@ def directory() -> None:
 
 
 @directory.command("import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 def import_directory(file: Path) -> None:
     """Take over JSON lines or CSV; wrong lines are told and do not stop the rest."""
     settings = from_env(os.environ)
     loopback = load_requestor(settings.requestor_file).loopback
     taken = rejected = 0
-    with database(settings) as engine, file.open("rb") as opened:
+    with _open(file) as opened, database(settings) as engine:
         held = Directory(engine, engine.execution_options(isolation_level="AUTOCOMMIT"))
         try:
             for page in _pages(files.read(opened, loopback=loopback)):
@@ -60,6 +61,13 @@ def export_directory(form: str, *, everything: bool) -> None:
         held = Directory(engine, engine.execution_options(isolation_level="AUTOCOMMIT"))
         entries = (entry for entry in _all(held) if everything or not entry.removed)
         WRITERS[form](entries, sys.stdout)
+
+
+def _open(file: Path) -> BinaryIO:
+    try:
+        return file.open("rb")
+    except OSError as error:
+        raise click.ClickException(f"{file}: it cannot be opened: {error.strerror}") from None
 
 
 def _all(held: Directory) -> Iterator[Entry]:
