@@ -20,6 +20,7 @@ from lms_partner import (
     told,
     yymmdd,
 )
+from sqlalchemy import text
 from world import Person, World
 
 from verifier.app import build, create_app
@@ -155,6 +156,18 @@ def test_a_long_address_of_the_client_is_no_reason_to_forget_a_request(world: Wo
     assert len(events_of(world.wholesaler, pack)) == 1
 
 
+def test_a_request_that_cannot_be_written_down_is_not_answered(world: World):
+    pack = world.pack(profile=US)
+    with world.service.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE events RENAME TO events_away"))
+    try:
+        assert ask(world.wholesaler, pack | {"lot": "OTHER"}).status_code == 503
+    finally:
+        with world.service.engine.begin() as connection:
+            connection.execute(text("ALTER TABLE events_away RENAME TO events"))
+    assert world.manufacturer.get("/v1/alerts", gtin=pack["gtin"]).json["alerts"] == []
+
+
 # The proxy.
 
 
@@ -279,8 +292,8 @@ def test_a_wrong_file_of_the_set_up_stops_the_start(tmp_path: Path, content: Any
 
 @pytest.mark.usefixtures("world")
 def test_a_file_that_is_no_json_stops_the_start(tmp_path: Path):
-    for text in ("", "{", "[" * 100_000):
-        (tmp_path / "vrs.json").write_text(text)
+    for wrong in ("", "{", "[" * 100_000):
+        (tmp_path / "vrs.json").write_text(wrong)
         with pytest.raises(MisconfiguredError, match=r"^vrs_file_unusable: "):
             load_vrs(tmp_path / "vrs.json", auth="token", credentials="off")
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
+from verifier.domain.codes import PackCode
 from verifier.domain.journal import Fault, NewAlert, PackEvent
 from verifier.domain.lifecycle import identity
 from verifier.domain.lms import (
@@ -41,11 +42,14 @@ class Desk(Protocol):
     def rules(self) -> Rules:
         """Policy, blocked requestors and marked lots, as they hold now."""
 
-    def standing(self, gtin: str, serial: str, req_gln: str, scopes: Sequence[str], own: str) -> Standing:
-        """Of the pack, whether an alert is open that has not the code `own`; of the requestor, its misses.
+    def look(self, code: PackCode, req_gln: str, scopes: Sequence[str], own: str) -> tuple[Found, Standing]:
+        """What is known of this code now, and how pack and requestor stand.
 
-        The latter is the highest of the counters with these scopes.
+        An alert with the code `own` does not count; of the requestor's counters, the highest of these scopes.
         """
+
+    def misses(self, req_gln: str, scopes: Sequence[str]) -> int:
+        """The requestor's highest counter of these scopes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +97,8 @@ def verify(ports: Ports, responder: Responder, actor: Actor, request: LmsRequest
     rules, now = responder.desk.rules(), ports.clock()
     if request.req_gln in rules.blocked:
         return turn_away(ports, actor, request, "requestor_blocked")
-    asked = Asked(ports.new_id(), actor, request, now, ports.reader.find(request.code))
-    hours = miss_scopes(now)
-    standing = responder.desk.standing(asked.gtin, request.code.serial, request.req_gln, hours, ALERT)
+    found, standing = responder.desk.look(request.code, request.req_gln, miss_scopes(now), ALERT)
+    asked = Asked(ports.new_id(), actor, request, now, found)
     if standing.misses >= responder.misses:
         return refuse(ports, asked, "too_many_misses")
     gln = speaker(responder, asked.found.product)
@@ -127,7 +130,7 @@ def connectivity(ports: Ports, responder: Responder, request: ConnectivityReques
     if req_gln in responder.desk.rules().blocked:
         return Fault("requestor_blocked", FAULTS["requestor_blocked"])
     hours = miss_scopes(now)
-    if responder.desk.standing(request.gtin, "", req_gln, hours, ALERT).misses >= responder.misses:
+    if responder.desk.misses(req_gln, hours) >= responder.misses:
         return Fault("too_many_misses", FAULTS["too_many_misses"])
     gln = speaker(responder, ports.archive.product(request.gtin))
     if gln is None:

@@ -1,11 +1,15 @@
 """What the responder of GS1 messages reads and keeps beside packs: its rules, who has missed too often."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Engine, text
 
+from verifier.domain.codes import PackCode
 from verifier.domain.lms_rules import Change, Entry, Kind, Rules, Standing, rules_of
+from verifier.domain.pack import Found
+from verifier.storage import rows
 from verifier.storage.control import Control, forget_references
 from verifier.storage.database import twice
 from verifier.storage.direct import Session, Statement, session
@@ -30,12 +34,18 @@ _LOG = Statement(
         " WHERE kind = ANY(:kinds) ORDER BY at, kind, subject, version"
     )
 )
-_STANDING = Statement(
-    text(
-        "SELECT EXISTS (SELECT 1 FROM alerts WHERE gtin = :gtin AND serial = :serial AND closed_at IS NULL"
-        " AND code <> :own) AS alerted, coalesce((SELECT max(count) FROM counters"
-        " WHERE site_gln = :req_gln AND scope = ANY(:scopes)), 0) AS misses"
-    )
+_MISSES = (
+    "SELECT coalesce(max(count), 0) AS misses FROM counters"
+    " WHERE site_gln = :req_gln AND scope = ANY(:scopes)"
+)
+_OF_REQUESTOR = Statement(text(_MISSES))
+_LOOK = """
+SELECT m.misses, f.*, EXISTS (SELECT 1 FROM alerts a WHERE a.gtin = f.gtin AND a.serial = f.serial
+                                 AND a.closed_at IS NULL AND a.code <> :own) AS alerted
+  FROM ({misses}) m LEFT JOIN ({find}) f ON true
+"""
+_BY_GTIN, _BY_PPN = (
+    Statement(text(_LOOK.format(misses=_MISSES, find=find))) for find in (rows.BY_GTIN, rows.BY_PPN)
 )
 _PRESENT = Statement(
     text(
@@ -80,10 +90,10 @@ class Ledger:
     def log(self, *kinds: Kind) -> list[Change]:
         """Every change of these kinds, oldest first."""
         with session(self._engine) as opened:
-            rows = opened.run(_LOG, {"kinds": list(kinds)}).fetchall()
+            made = opened.run(_LOG, {"kinds": list(kinds)}).fetchall()
         return [
             Change(Entry(Kind(row.kind), row.subject, row.after), row.before, row.at, row.who, row.why)
-            for row in rows
+            for row in made
         ]
 
     def entries(self) -> list[Entry]:
@@ -113,22 +123,31 @@ class Responder:
             self._held = snapshot.reference_generation, rules
         return rules
 
-    def standing(self, gtin: str, serial: str, req_gln: str, scopes: Sequence[str], own: str) -> Standing:
-        """One statement for both."""
+    def look(self, code: PackCode, req_gln: str, scopes: Sequence[str], own: str) -> tuple[Found, Standing]:
+        """One statement on the primary for all: asking the cache first would be a round trip more."""
+        ppn = rows.ppn_of(code)
+        query = _BY_GTIN if ppn is None else _BY_PPN
         values = {
-            "gtin": int(gtin),
-            "serial": serial,
+            "gtin": int(code.gtin),
+            "ppn": ppn,
+            "serial": code.serial,
+            "lot": code.lot,
             "req_gln": req_gln,
             "scopes": list(scopes),
             "own": own,
         }
+        row = twice(lambda: self._row(query, values))
+        found = rows.found_of(row if row.gtin is not None else None)
+        return found, Standing(row.alerted, row.misses)
 
-        def read() -> Standing:
-            with session(self._engine) as opened:
-                row = opened.run(_STANDING, values).fetchone()
-            return Standing(row.alerted, row.misses)
+    def misses(self, req_gln: str, scopes: Sequence[str]) -> int:
+        """The highest of the counters."""
+        values = {"req_gln": req_gln, "scopes": list(scopes)}
+        return int(twice(lambda: self._row(_OF_REQUESTOR, values)).misses)
 
-        return twice(read)
+    def _row(self, query: Statement, values: Mapping[str, Any]) -> Any:
+        with session(self._engine) as opened:
+            return opened.run(query, values).fetchone()
 
     def present(self, digest: bytes, request: bytes, until: datetime) -> bool:
         """Use a presentation for this request: False when it was used for another one before."""
@@ -142,5 +161,5 @@ class Responder:
 
 
 def _entries(opened: Session) -> list[Entry]:
-    rows = opened.run(_NEWEST).fetchall()
-    return [Entry(Kind(row.kind), row.subject, row.after) for row in rows]
+    newest = opened.run(_NEWEST).fetchall()
+    return [Entry(Kind(row.kind), row.subject, row.after) for row in newest]
