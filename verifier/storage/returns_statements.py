@@ -91,7 +91,7 @@ _LINES = (
 )
 MISSING = Statement(
     text(f"SELECT * FROM ({_LINES}) l WHERE short > 0 ORDER BY gtin, serial, lot LIMIT :limit")
-)  # noqa: S608 - our own text
+)
 TOTALS = Statement(
     text(
         "SELECT s.expected, p.*, e.*, l.missing FROM returns_sessions s"  # noqa: S608 - our own text
