@@ -43,18 +43,18 @@ def foreign(world: World) -> dict[str, Any]:
 
 # fmt: off
 OUTCOMES: dict[str, tuple[Any, dict[str, str], tuple[str, str, str]]] = {
-    # what comes back       and how it was loaded, with       resale     code         own verdict
-    "a good pack":         (loaded,    {},                        ("yes",     "ok",        "ok")),
-    "a dispensed one":     (dispensed, {},                        ("no",      "own_state", "already_dispensed")),
-    "a recalled one":      (recalled,  {},                        ("no",      "recalled",  "recalled")),
-    "one on hold":         (held,      {},                        ("pending", "on_hold",   "on_hold")),
-    "an expired one":      (expired,   {},                        ("no",      "expired",   "expired")),
-    "an unknown serial":   (loaded,    {"serial": "N"},           ("no",      "mismatch",  "unknown_serial")),
-    "another lot":         (loaded,    {"lot": "N"},              ("no",      "mismatch",  "lot_mismatch")),
-    "another expiry date": (loaded,    {"expiry": "2031-01-31"},  ("no",      "mismatch",  "expiry_mismatch")),
-    "a broken seal":       (loaded,    {"seal": "broken"},        ("no",      "own_state", "seal_broken")),
-    "an unknown product":  (foreign,   {},                        ("pending", "not_asked", "unknown_product")),
-    "an unknown batch":    (loaded,    {"serial": "N", "lot": "N"}, ("pending", "not_asked", "unknown_batch")),
+    # what comes back, how it was loaded, what is sent otherwise; resale, code, own verdict
+    "a good pack":         (loaded,    {},                      ("yes",     "ok",        "ok")),
+    "a dispensed one":     (dispensed, {}, ("no", "own_state", "already_dispensed")),
+    "a recalled one":      (recalled,  {},                      ("no",      "recalled",  "recalled")),
+    "one on hold":         (held,      {},                      ("pending", "on_hold",   "on_hold")),
+    "an expired one":      (expired,   {},                      ("no",      "expired",   "expired")),
+    "an unknown serial":   (loaded,    {"serial": "N"},         ("no",      "mismatch",  "unknown_serial")),
+    "another lot":         (loaded,    {"lot": "N"},            ("no",      "mismatch",  "lot_mismatch")),
+    "another expiry date": (loaded,    {"expiry": "2031-01-31"}, ("no",      "mismatch",  "expiry_mismatch")),
+    "a broken seal":       (loaded,    {"seal": "broken"},      ("no",      "own_state", "seal_broken")),
+    "an unknown product":  (foreign,   {},                      ("pending", "not_asked", "unknown_product")),
+    "an unknown batch":    (loaded, {"serial": "N", "lot": "N"}, ("pending", "not_asked", "unknown_batch")),
 }
 # fmt: on
 

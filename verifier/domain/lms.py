@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 OPERATION = "lms"
 """What a message is called in the journal, in alerts and in figures."""
+ALERT = "LMS"
+"""The alert of a pack whose identifiers do not match: suspect for its manufacturer, 360eee-1(b)(4)(C)."""
+MISS = "lms_miss:%Y-%m-%dT%H"
+"""Under what a requestor's misses of an hour are counted, as a format of its time."""
 LINK_TYPE = "verificationService"
 SALEABLE_RETURN = "dscsaSaleableReturn"
 MOST_TEXT = 254
@@ -103,13 +107,18 @@ class RequestRules:
 
 @dataclass(frozen=True, slots=True)
 class LmsRequest:
-    """A verification request that is right. `corr_uuid` is kept in its letter case."""
+    """A verification request that is right.
+
+    `corr_uuid` is kept in its letter case. `credential` says what was wrong with the requestor's, None where
+    none was asked for.
+    """
 
     code: PackCode
     context: str
     req_gln: str
     corr_uuid: str
     more: Mapping[str, str] = field(default_factory=dict)
+    credential: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

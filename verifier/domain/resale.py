@@ -133,6 +133,11 @@ def decide_resale(
     return CODES[min(found, key=_STRENGTH.__getitem__, default="ok")]
 
 
+def is_suspicious(asking: Asking, resale: Resale) -> bool:
+    """Has an answer given reason to believe that the pack is suspect? No answer never does."""
+    return asking.answer is not None and resale.code in SUSPICIOUS
+
+
 def words(code: str, language: str) -> tuple[str, str]:
     """Title and advice for a person."""
     return wording.WORDS[language][code]
