@@ -343,3 +343,20 @@ def test_a_session_that_closes_while_the_network_is_asked_counts_the_pack_no_mor
     network.meanwhile = lambda: desk.as_(world.wholesaler).close()
     assert desk.scan(pack)["code"] == "session_closed"
     assert desk.totals() == {}
+
+
+def test_of_two_rechecks_at_once_the_first_answer_stays(world: World):
+    network = Network()
+    desk = open_session(with_network(world, network)(world.wholesaler))
+    pack = world.pack(stored=False)
+    desk.scan(pack)
+
+    def other() -> None:
+        network.meanwhile = lambda: None
+        network.says[pack["serial"]] = "mismatch"
+        assert [each["resale"] for each in desk.recheck().json["packs"]] == ["no"]
+        network.says[pack["serial"]] = "ok"
+
+    network.meanwhile = other
+    assert desk.recheck().json["packs"] == []
+    assert desk.totals() == {"scanned": 1, "refused": 1}
