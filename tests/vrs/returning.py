@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 from world import Person, World
 
@@ -144,7 +143,6 @@ def with_network(world: World, network: Network) -> Callable[[Person], Person]:
     app = create_app(service)
 
     def moved(person: Person) -> Person:
-        client: FlaskClient = app.test_client()
-        return replace(person, http=client)
+        return replace(person, http=app.test_client())
 
     return moved

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from returning import load_case, new_sscc, open_session
+from sqlalchemy import select
 from world import World
 
 from verifier.domain import returns
@@ -14,6 +15,7 @@ from verifier.domain.resale import CODES
 from verifier.domain.returns import MOST_IN_A_CASE, REFUSALS
 from verifier.domain.sscc import is_sscc, parse_sscc
 from verifier.domain.wording import returns as wording
+from verifier.storage.tables import packs as packs_
 
 SSCC = "340123450000000000"
 
@@ -179,7 +181,7 @@ def test_a_case_may_come_with_the_file_of_its_packs(world: World):
     sscc, packs = case(world, 3)
     world.pack(profile="us_dscsa")
     with world.service.engine.connect() as connection:
-        found = connection.exec_driver_sql(f"SELECT serial FROM packs WHERE sscc = '{sscc}'").scalars().all()
+        found = connection.execute(select(packs_.c.serial).where(packs_.c.sscc == sscc)).scalars().all()
     assert set(found) == {pack["serial"] for pack in packs}
 
 

@@ -29,29 +29,40 @@ def loaded(world: World, **more: Any) -> dict[str, Any]:
     return world.pack(profile="us_dscsa", **more)
 
 
-YESTERDAY = (date.today() - timedelta(days=2)).isoformat()  # noqa: DTZ011
+def held(world: World) -> dict[str, Any]:
+    return recalled(world, "hold")
+
+
+def expired(world: World) -> dict[str, Any]:
+    return loaded(world, expiry=(date.today() - timedelta(days=2)).isoformat())  # noqa: DTZ011
+
+
+def foreign(world: World) -> dict[str, Any]:
+    return world.pack(stored=False)
+
+
 # fmt: off
-OUTCOMES = {
-    # what comes back                                           resale     code             own verdict
-    "a good pack":          (loaded,                                                    ("yes",     "ok",            "ok")),
-    "a dispensed one":      (dispensed,                                                 ("no",      "own_state",     "already_dispensed")),
-    "a recalled one":       (recalled,                                                  ("no",      "recalled",      "recalled")),
-    "one on hold":          (lambda world: recalled(world, "hold"),                     ("pending", "on_hold",       "on_hold")),
-    "an expired one":       (lambda world: loaded(world, expiry=YESTERDAY),             ("no",      "expired",       "expired")),
-    "an unknown serial":    (lambda world: loaded(world) | {"serial": "NEVER"},         ("no",      "mismatch",      "unknown_serial")),
-    "another lot":          (lambda world: loaded(world) | {"lot": "OTHER"},            ("no",      "mismatch",      "lot_mismatch")),
-    "another expiry date":  (lambda world: loaded(world) | {"expiry": "2031-01-31"},    ("no",      "mismatch",      "expiry_mismatch")),
-    "a broken seal":        (lambda world: loaded(world) | {"seal": "broken"},          ("no",      "own_state",     "seal_broken")),
-    "an unknown product":   (lambda world: world.pack(stored=False),                    ("pending", "not_asked",     "unknown_product")),
-    "an unknown batch":     (lambda world: loaded(world) | {"serial": "N", "lot": "N"}, ("pending", "not_asked",     "unknown_batch")),
-}  # fmt: skip
+OUTCOMES: dict[str, tuple[Any, dict[str, str], tuple[str, str, str]]] = {
+    # what comes back, how it was loaded, what is sent otherwise; resale, code, own verdict
+    "a good pack":         (loaded,    {},                      ("yes",     "ok",        "ok")),
+    "a dispensed one":     (dispensed, {}, ("no", "own_state", "already_dispensed")),
+    "a recalled one":      (recalled,  {},                      ("no",      "recalled",  "recalled")),
+    "one on hold":         (held,      {},                      ("pending", "on_hold",   "on_hold")),
+    "an expired one":      (expired,   {},                      ("no",      "expired",   "expired")),
+    "an unknown serial":   (loaded,    {"serial": "N"},         ("no",      "mismatch",  "unknown_serial")),
+    "another lot":         (loaded,    {"lot": "N"},            ("no",      "mismatch",  "lot_mismatch")),
+    "another expiry date": (loaded,    {"expiry": "2031-01-31"}, ("no",      "mismatch",  "expiry_mismatch")),
+    "a broken seal":       (loaded,    {"seal": "broken"},      ("no",      "own_state", "seal_broken")),
+    "an unknown product":  (foreign,   {},                      ("pending", "not_asked", "unknown_product")),
+    "an unknown batch":    (loaded, {"serial": "N", "lot": "N"}, ("pending", "not_asked", "unknown_batch")),
+}
 # fmt: on
 
 
 @pytest.mark.parametrize("what", OUTCOMES)
 def test_a_pack_of_our_own_is_decided_by_our_own_verdict(world: World, what: str):
-    make, (resale, code, verdict) = OUTCOMES[what]
-    pack = make(world)
+    make, sent, (resale, code, verdict) = OUTCOMES[what]
+    pack = make(world) | sent
     desk = open_session(world.wholesaler)
     told = desk.scan(pack)
     assert (told["outcome"], told["resale"], told["code"]) == ("counted", resale, code)
@@ -332,3 +343,20 @@ def test_a_session_that_closes_while_the_network_is_asked_counts_the_pack_no_mor
     network.meanwhile = lambda: desk.as_(world.wholesaler).close()
     assert desk.scan(pack)["code"] == "session_closed"
     assert desk.totals() == {}
+
+
+def test_of_two_rechecks_at_once_the_first_answer_stays(world: World):
+    network = Network()
+    desk = open_session(with_network(world, network)(world.wholesaler))
+    pack = world.pack(stored=False)
+    desk.scan(pack)
+
+    def other() -> None:
+        network.meanwhile = lambda: None
+        network.says[pack["serial"]] = "mismatch"
+        assert [each["resale"] for each in desk.recheck().json["packs"]] == ["no"]
+        network.says[pack["serial"]] = "ok"
+
+    network.meanwhile = other
+    assert desk.recheck().json["packs"] == []
+    assert desk.totals() == {"scanned": 1, "refused": 1}

@@ -9,9 +9,11 @@ from joserfc import jws
 from joserfc.errors import BadSignatureError
 from joserfc.jwk import KeySet
 from returning import Desk, named, new_key, open_session
+from sqlalchemy import select
 from world import World
 
 from verifier.domain.returns import SUMMARY_TYPE
+from verifier.storage.tables_returns import returns_events
 
 
 @pytest.fixture
@@ -125,10 +127,8 @@ def test_a_pack_may_come_back_in_another_session(world: World):
 def test_every_step_stands_in_the_journal(world: World, closed: tuple[Desk, dict[str, Any]]):
     desk, _ = closed
     with world.service.engine.connect() as connection:
-        rows = connection.exec_driver_sql(
-            "SELECT operation, code, site_gln, client_id FROM returns_events"
-            f" WHERE session_id = '{desk.id}' ORDER BY received_at, operation"
-        ).all()
+        steps = select(returns_events).where(returns_events.c.session_id == desk.id)
+        rows = connection.execute(steps.order_by(returns_events.c.received_at)).all()
     assert [(row.operation, row.code) for row in rows] == [
         ("open", "ok"), ("scan", "ok"), ("scan", "ok"), ("scan", "duplicate"), ("scan", "not_asked"),
         ("close", "ok"),

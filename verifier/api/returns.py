@@ -1,7 +1,7 @@
 """The returns desk: sessions, their scans, and the signed summary at their end."""
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 from urllib.parse import urlencode
@@ -200,8 +200,10 @@ def lines_of(sent: schemas.ReturnsSessionIn) -> tuple[ReturnsLine, ...]:
         raise invalid("expected_lots", "Send a list of packs or of lots, not both.")
     field = "expected_lots" if sent.expected_lots else "expected_packs"
     lines: dict[tuple[str, str | None, str | None], ReturnsLine] = {}
-    listed: Sequence[schemas.ExpectedPackIn | schemas.ExpectedLotIn]
-    listed = sent.expected_lots or sent.expected_packs or ()
+    listed: list[schemas.ExpectedPackIn | schemas.ExpectedLotIn] = [
+        *(sent.expected_packs or ()),
+        *(sent.expected_lots or ()),
+    ]
     for number, given in enumerate(listed):
         line = line_of(f"{field}[{number}]", given)
         name = line.gtin, line.serial, line.lot

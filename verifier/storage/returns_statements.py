@@ -90,7 +90,7 @@ _LINES = (
     " ) n USING (gtin, serial, lot) WHERE e.session_id = :session_id"
 )
 MISSING = Statement(
-    text(f"SELECT * FROM ({_LINES}) l WHERE short > 0 ORDER BY gtin, serial, lot LIMIT :limit")
+    text(f"SELECT * FROM ({_LINES}) l WHERE short > 0 ORDER BY gtin, serial, lot LIMIT :limit")  # noqa: S608
 )
 TOTALS = Statement(
     text(
