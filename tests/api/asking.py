@@ -21,6 +21,8 @@ from verifier.storage.store import Store
 DOTS = "\u2026"
 GTIN = "05012345678900"
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+LATER = "2028-12-31"
+MESSAGE = re.compile(r"/gtin/(\d+)/lot/([^/]+)/ser/([^/]+)$")
 Pack = dict[str, str]
 
 
@@ -83,12 +85,18 @@ class Asking:
         usual = {"gtin": GTIN, "serial": serial, "lot": "LOT1", "expiry": "2028-12-31"}
         if in_path := re.search(r"/products/(\d+)", address.path):
             usual["gtin"] = in_path[1]
+        if message := MESSAGE.search(address.path):
+            named = [{"gtin": message[1], "lot": message[2], "serial": message[3], "expiry": LATER}]
         for one in named:
             yield usual | elements(one)
 
     def store(self, **other: str) -> None:
         for pack in self.packs():
             self.world.load(pack | other)
+
+    def store_for_the_us(self, **other: str) -> None:
+        for pack in self.packs():
+            self.world.load(pack | other, profile="us_dscsa")
 
     def do(self, who: str, operation: str, **more: Any) -> None:
         for pack in self.packs():
@@ -169,6 +177,9 @@ GIVEN: dict[str, Callable[[Asking], None]] = {
     "a pack of the product is stored": Asking.store,
     "the product is unknown": lambda _asking: None,
     "the pack is stored": Asking.store,
+    "the pack is stored for the US": Asking.store_for_the_us,
+    "the pack is stored for the US with another lot": lambda asking: asking.store_for_the_us(lot="ANOTHER"),
+    "a pack of the product is stored for the US": Asking.store_for_the_us,
     "the lot is known, the serial is not": lambda asking: asking.store(serial="ANOTHER"),
     "the pack is stored with another lot": lambda asking: asking.store(lot="ANOTHER"),
     "the lot is recalled": lambda asking: asking.command("recall"),
