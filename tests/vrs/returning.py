@@ -146,3 +146,20 @@ def with_network(world: World, network: Network) -> Callable[[Person], Person]:
         return replace(person, http=app.test_client())
 
     return moved
+
+
+def dispensed(world: World) -> dict[str, Any]:
+    pack = world.pack(profile="us_dscsa")
+    world.corner_pharmacy.dispense(pack)
+    return pack
+
+
+def recalled(world: World, command: str = "recall") -> dict[str, Any]:
+    pack = world.pack(profile="us_dscsa", lot="BAD")
+    body = {"gtin": pack["gtin"], "lot": "BAD", "reason": "Quality defect"}
+    assert world.regulator.post(f"/v1/batches/{command}", body).status_code == 200
+    return pack
+
+
+def loaded(world: World, **more: Any) -> dict[str, Any]:
+    return world.pack(profile="us_dscsa", **more)
