@@ -45,8 +45,6 @@ OUTCOMES: dict[str, tuple[Any, dict[str, str], tuple[str, str, str]]] = {
     "another lot":         (loaded,    {"lot": "N"},            ("no",      "mismatch",  "lot_mismatch")),
     "another expiry date": (loaded,    {"expiry": "2031-01-31"}, ("no",      "mismatch",  "expiry_mismatch")),
     "a broken seal":       (loaded,    {"seal": "broken"},      ("no",      "own_state", "seal_broken")),
-    "an unknown product":  (foreign,   {},                      ("pending", "not_asked", "unknown_product")),
-    "an unknown batch":    (loaded, {"serial": "N", "lot": "N"}, ("pending", "not_asked", "unknown_batch")),
 }
 # fmt: on
 
@@ -64,6 +62,21 @@ def test_a_pack_of_our_own_is_decided_by_our_own_verdict(world: World, what: str
     assert (counted["due_at"] is None) is (resale != "pending")
     name = {"yes": "saleable", "no": "refused", "pending": "pending"}[resale]
     assert desk.totals() == {"scanned": 1, name: 1}
+
+
+@pytest.mark.parametrize(("make", "sent"), [(foreign, {}), (loaded, {"serial": "N", "lot": "N"})])
+def test_a_pack_of_which_nothing_is_known_here_is_asked_about(world: World, make: Any, sent: dict[str, Any]):
+    desk = open_session(world.wholesaler)
+    told = desk.scan(make(world) | sent)
+    [counted] = told["packs"]
+    assert (counted["asked"], counted["resale"], counted["code"]) == (
+        "unknown_gtin",
+        "pending",
+        "unknown_gtin",
+    )
+    assert (counted["verdict"], counted["next_step"]) == (None, "ask_manufacturer")
+    assert counted["due_at"] is not None
+    assert desk.totals() == {"scanned": 1, "pending": 1}
 
 
 @pytest.mark.parametrize(("data", "told"), [("yes", "yes"), ("unknown", "yes"), ("no", "pending")])

@@ -130,7 +130,7 @@ def test_every_step_stands_in_the_journal(world: World, closed: tuple[Desk, dict
         steps = select(returns_events).where(returns_events.c.session_id == desk.id)
         rows = connection.execute(steps.order_by(returns_events.c.received_at)).all()
     assert [(row.operation, row.code) for row in rows] == [
-        ("open", "ok"), ("scan", "ok"), ("scan", "ok"), ("scan", "duplicate"), ("scan", "not_asked"),
+        ("open", "ok"), ("scan", "ok"), ("scan", "ok"), ("scan", "duplicate"), ("scan", "unknown_gtin"),
         ("close", "ok"),
     ]  # fmt: skip
     assert {(row.site_gln, row.client_id) for row in rows} == {(desk.person.site.gln, desk.person.client_id)}
