@@ -26,6 +26,7 @@ OURS = {
     "formats": {"domain", "formats"},
     "storage": {"domain", "storage"},
     "oauth": {"domain", "storage", "oauth"},
+    "peers": {"domain", "peers"},
     # metrics is a leaf: it knows how to count, and nothing of what it counts
     "api": {"services", "domain", "formats", "oauth", "api", "metrics"},
     "embedded": {"embedded"},
@@ -44,6 +45,7 @@ THIRD_PARTIES = {
     "formats": {"lxml", "openpyxl"},
     "storage": {"sqlalchemy", "alembic", "psycopg", "redis", "hiredis", "msgspec"},
     "oauth": {"authlib", "joserfc", "flask", "limits", "urllib3"},
+    "peers": {"urllib3", "msgspec"},
     "api": {
         "flask", "flask_smorest", "marshmallow", "msgspec", "swagger_ui_bundle", "structlog",
         "sqlalchemy.exc", "werkzeug.exceptions", "werkzeug.sansio.utils",
@@ -67,6 +69,7 @@ WRONG_WORDS = {
     "services": r"flask|werkzeug|sqlalchemy|psycopg|postgres\w*|redis|gunicorn|msgspec|sql|wsgi|http|json",
     "formats": r"flask|werkzeug|sqlalchemy|psycopg|postgres\w*|redis|gunicorn|click|sql|wsgi|http",
     "storage": r"flask|werkzeug|gunicorn|click|wsgi",
+    "peers": r"flask|werkzeug|sqlalchemy|psycopg|postgres\w*|redis|gunicorn|click|sql|wsgi",
     "oauth": r"sqlalchemy|psycopg|redis|gunicorn|click|sql",
     "scanner_client": r"flask|sqlalchemy|psycopg|postgres\w*|redis|gunicorn|sql",
 }

@@ -19,8 +19,9 @@ def test_without_any_variable_the_embedded_default_is_in_force():
 
 def test_every_setting_can_be_given(tmp_path):
     issuers, key = tmp_path / "issuers.json", tmp_path / "key.pem"
-    issuers.touch()
-    key.touch()
+    vrs, requestor = tmp_path / "vrs.json", tmp_path / "requestor.json"
+    for file in (issuers, key, vrs, requestor):
+        file.touch()
     given = {
         "VERIFIER_HOME": "/data",
         "VERIFIER_DATABASE_URL": "postgresql://v:secret@db/packs",
@@ -31,6 +32,11 @@ def test_every_setting_can_be_given(tmp_path):
         "VERIFIER_OAUTH_ISSUERS_FILE": str(issuers),
         "VERIFIER_SIGNING_KEY_FILE": str(key),
         "VERIFIER_RESPONDER_GLN": "4012345000016",
+        "VERIFIER_VRS_AUTH": "proxy",
+        "VERIFIER_VRS_CREDENTIALS": "require",
+        "VERIFIER_VRS_FILE": str(vrs),
+        "VERIFIER_VRS_MISSES_PER_HOUR": "50",
+        "VERIFIER_REQUESTOR_FILE": str(requestor),
         "VERIFIER_OPEN_ROUTES": "1",
         "VERIFIER_INSECURE": "0",
         "VERIFIER_LOG_LEVEL": "debug",
@@ -64,6 +70,12 @@ def test_an_unknown_variable_is_refused_by_name(name):
     [
         ("CACHE_MODE", "slow"),
         ("CACHE_MODE", "FAST"),
+        ("VRS_AUTH", "none"),
+        ("VRS_CREDENTIALS", "on"),
+        ("VRS_FILE", "/nowhere/vrs.json"),
+        ("VRS_MISSES_PER_HOUR", "0"),
+        ("VRS_MISSES_PER_HOUR", "many"),
+        ("VRS_MISSES_PER_HOUR", "1000001"),
         ("LOG_LEVEL", "verbose"),
         ("LOG_LEVEL", "INFO"),
         ("DATABASE_URL", "sqlite:///packs.db"),

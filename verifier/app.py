@@ -13,13 +13,23 @@ from flask import Flask
 from sqlalchemy import Engine
 
 from verifier import __version__, each_request, metrics
-from verifier.api import archive, bulk, commands, openapi, packs, problems, system
+from verifier.api import archive, bulk, commands, lms, openapi, packs, problems, returns, system, vrs
+from verifier.api.raw_target import RawTarget
 from verifier.oauth.authority import Authority
+from verifier.oauth.credentials import Credentials
 from verifier.oauth.issuers import load_issuers
 from verifier.oauth.key_file import KeyFile
 from verifier.oauth.protector import Protector
+from verifier.oauth.proxy import ProxyIdentity
 from verifier.oauth.server import blueprint as oauth_blueprint
+from verifier.oauth.signer import Signer
+from verifier.oauth.vrs_file import load_vrs
+from verifier.peers.config import load_requestor
+from verifier.peers.network import PeerNetwork
 from verifier.services.ports import Ports
+from verifier.services.ports_vrs import Vrs
+from verifier.services.responder import Responder
+from verifier.services.vrs import ask
 from verifier.settings import Settings
 from verifier.storage.access import Access
 from verifier.storage.archive import Archive
@@ -27,9 +37,12 @@ from verifier.storage.cache_sampler import OUTCOMES, CacheSampler
 from verifier.storage.control import Control
 from verifier.storage.database import connect
 from verifier.storage.deadline import Deadline
+from verifier.storage.directory import Directory
 from verifier.storage.errors import count_errors
+from verifier.storage.questions import Questions
 from verifier.storage.redis_link import Link, NoRedis
 from verifier.storage.redis_links import link_to
+from verifier.storage.responder import Responder as ResponderDesk
 from verifier.storage.spool import Scans, Spool
 from verifier.storage.status_cache import StatusCache
 from verifier.storage.store import Store
@@ -48,6 +61,7 @@ class Service:
     control: Control
     engine: Engine
     spool: Spool
+    lms: lms.Setup
     sample: Callable[[], None]
     closers: tuple[Callable[[], None], ...]
 
@@ -84,6 +98,9 @@ def build(settings: Settings, *, threads: int = 8, clock: Callable[[], datetime]
     access = Access(engine)
     authority = Authority(access, KeyFile(settings.signing_key), settings.issuer, settings.audience)
     foreign = load_issuers(settings.oauth_issuers_file) if settings.oauth_issuers_file else ()
+    protector = Protector(authority, foreign, generation=control.access_generation)
+    requestor = load_requestor(settings.requestor_file)
+    network = PeerNetwork(requestor)
     store = Store(engine, cache)
     spool = Spool(engine, settings.home / "spool")
     sample = partial(_sample, control, link, engine, spool)
@@ -99,12 +116,23 @@ def build(settings: Settings, *, threads: int = 8, clock: Callable[[], datetime]
             clock=clock or _now,
             new_id=uuid.uuid4,
             local_date=_local_date,
+            vrs=Vrs(
+                directory=Directory(engine, reads),
+                network=network,
+                questions=Questions(engine),
+                contexts=requestor.contexts,
+                window_days=requestor.window_days,
+            ),
+            sign=Signer(authority.keys).sign,
+            ask=ask,
+            window_days=requestor.window_days,
         ),
-        protector=Protector(authority, foreign, generation=control.access_generation),
+        protector=protector,
         authority=authority,
         control=control,
         engine=engine,
         spool=spool,
+        lms=_lms(settings, protector, ResponderDesk(reads, control)),
         sample=sample,
         closers=(
             sampler.stop,
@@ -113,6 +141,7 @@ def build(settings: Settings, *, threads: int = 8, clock: Callable[[], datetime]
             control.stop,
             deadline.stop,
             link.close,
+            network.close,
             engine.dispose,
             reads.dispose,
         ),
@@ -131,6 +160,7 @@ def create_app(service: Service) -> Flask:
     app.register_blueprint(oauth_blueprint(service.authority))
     app.register_blueprint(system.blueprint)
     each_request.watch(app)
+    app.wsgi_app = RawTarget(app.wsgi_app)  # type: ignore[method-assign]
     return app
 
 
@@ -144,10 +174,23 @@ def document() -> dict[str, Any]:
 
 def _routes(app: Flask) -> openapi.ProblemApi:
     api = openapi.configure(app, "Verifier", __version__)
-    for blueprint in (packs.blueprint, bulk.blueprint, commands.blueprint, archive.blueprint):
-        api.register_blueprint(blueprint)
+    for module in (packs, bulk, commands, archive, returns, lms, vrs):
+        api.register_blueprint(module.blueprint)
     openapi.finish(api)
     return api
+
+
+def _lms(settings: Settings, protector: Protector, desk: ResponderDesk) -> lms.Setup:
+    file = load_vrs(settings.vrs_file, auth=settings.vrs_auth, credentials=settings.vrs_credentials)
+    checked = settings.vrs_credentials != "off" and file.trust is not None
+    return lms.Setup(
+        responder=Responder(desk, settings.vrs_misses_per_hour, settings.responder_gln),
+        rules=file.rules,
+        version=file.version,
+        proxy=ProxyIdentity(file.proxy, protector) if settings.vrs_auth == "proxy" and file.proxy else None,
+        credentials=Credentials(file.trust, desk.present) if checked and file.trust else None,
+        required=settings.vrs_credentials == "require",
+    )
 
 
 def _link(settings: Settings, threads: int) -> Link:

@@ -27,6 +27,12 @@ SCAN_LATENCY = Histogram(
     buckets=_BUCKETS,
 )
 ALERTS = Counter("verifier_alerts_total", "Alerts raised or counted once more.", ["code"])
+CREDENTIALS = Counter(
+    "verifier_credentials_total", "Credentials of trading partners by what was wrong with them.", ["code"]
+)
+QUESTIONS = Counter(
+    "verifier_vrs_questions_total", "Questions to other parties' services by what came of them.", ["asked"]
+)
 LOOKUPS = Counter("verifier_cache_lookups_total", "Scan-time look-ups by what the cache said.", ["outcome"])
 SAMPLES = Counter(
     "verifier_cache_samples_total", "Packs in the cache that were compared with the database.", ["outcome"]

@@ -17,6 +17,13 @@ _HOSTS = r"rediss?\+{kind}://([^/?]*@)?[^/?@,]+(,[^/?@,]+)*"
 _SENTINELS = re.compile(_HOSTS.format(kind="sentinel") + r"/[^/?]+(/\d*)?(\?.*)?")
 _CLUSTER = re.compile(_HOSTS.format(kind="cluster") + r"/?(\?.*)?")
 _GLN_DIGITS = 13
+_MOST_MISSES = 1_000_000
+_WORDS = {
+    "cache_mode": ("fast", "off"),
+    "log_level": ("debug", "info", "warning", "error"),
+    "vrs_auth": ("token", "proxy"),
+    "vrs_credentials": ("off", "warn", "require"),
+}
 
 
 class BadSettings(Exception):
@@ -43,6 +50,11 @@ class Settings:
     oauth_issuers_file: Path | None = None
     signing_key_file: Path | None = None
     responder_gln: str | None = None
+    vrs_auth: str = "token"
+    vrs_credentials: str = "off"
+    vrs_file: Path | None = None
+    vrs_misses_per_hour: int = 100
+    requestor_file: Path | None = None
     open_routes: bool | None = None
     insecure: bool = False
     log_level: str = "info"
@@ -122,12 +134,8 @@ def check_bind(settings: Settings, host: str) -> None:
 
 
 def _check(settings: Settings) -> None:
-    if settings.cache_mode not in ("fast", "off"):
-        raise BadSettings("E002", f"VERIFIER_CACHE_MODE is fast or off, not {settings.cache_mode!r}.")
-    if settings.log_level not in ("debug", "info", "warning", "error"):
-        raise BadSettings(
-            "E002", f"VERIFIER_LOG_LEVEL is debug, info, warning or error, not {settings.log_level!r}."
-        )
+    _check_words(settings)
+    _check_vrs(settings)
     if settings.database_url is not None and not _DATABASE.match(settings.database_url):
         raise BadSettings(
             "E002", "VERIFIER_DATABASE_URL must begin with postgresql://; PostgreSQL is the database."
@@ -142,23 +150,54 @@ def _check(settings: Settings) -> None:
         raise BadSettings(
             "E002", "VERIFIER_ISSUER must be an http or https address without query or fragment."
         )
-    if settings.responder_gln is not None and gtin_fault(settings.responder_gln, lengths=(_GLN_DIGITS,)):
-        raise BadSettings(
-            "E002", "VERIFIER_RESPONDER_GLN must be a GLN of 13 digits, the last a check digit."
-        )
     if settings.redis_url is not None and settings.cache_mode == "off":
         raise BadSettings(
             "E003", "VERIFIER_REDIS_URL is set, but VERIFIER_CACHE_MODE=off: unset one of them."
         )
-    for path in (settings.oauth_issuers_file, settings.signing_key_file):
+    files = (
+        settings.oauth_issuers_file,
+        settings.signing_key_file,
+        settings.vrs_file,
+        settings.requestor_file,
+    )
+    for path in files:
         if path is not None and not path.is_file():
             raise BadSettings("E002", f"{path} cannot be read; give the path of an existing file.")
+
+
+def _check_words(settings: Settings) -> None:
+    for name, words in _WORDS.items():
+        if getattr(settings, name) not in words:
+            *others, last = words
+            raise BadSettings(
+                "E002",
+                f"{PREFIX}{name.upper()} is {', '.join(others)} or {last}, not {getattr(settings, name)!r}.",
+            )
+
+
+def _check_vrs(settings: Settings) -> None:
+    if settings.responder_gln is not None and gtin_fault(settings.responder_gln, lengths=(_GLN_DIGITS,)):
+        raise BadSettings(
+            "E002", "VERIFIER_RESPONDER_GLN must be a GLN of 13 digits, the last a check digit."
+        )
+    if not 1 <= settings.vrs_misses_per_hour <= _MOST_MISSES:
+        raise BadSettings("E002", f"VERIFIER_VRS_MISSES_PER_HOUR is a number from 1 to {_MOST_MISSES}.")
+    if settings.vrs_file is None and (settings.vrs_auth, settings.vrs_credentials) != ("token", "off"):
+        raise BadSettings(
+            "E003",
+            "VERIFIER_VRS_AUTH=proxy and VERIFIER_VRS_CREDENTIALS need VERIFIER_VRS_FILE, which says whom"
+            " to trust.",
+        )
 
 
 def _read(kind: Any, value: str, name: str) -> Any:
     """One value as the type of its field."""
     if kind in (Path, Path | None):
         return Path(value)
+    if kind is int:
+        if not re.fullmatch("[0-9]{1,9}", value):
+            raise BadSettings("E002", f"{PREFIX}{name.upper()} is a number, not {value!r}.")
+        return int(value)
     if kind not in (bool, bool | None):
         return value
     words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}

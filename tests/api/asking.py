@@ -14,12 +14,15 @@ from werkzeug.test import TestResponse
 from world import Person, World
 
 from verifier.domain.codes import PackCode, parse
+from verifier.domain.directory import Entry
 from verifier.oauth.clients import register
 from verifier.storage.store import Store
 
 DOTS = "\u2026"
 GTIN = "05012345678900"
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+LATER = "2028-12-31"
+MESSAGE = re.compile(r"/gtin/(\d+)/lot/([^/]+)/ser/([^/]+)$")
 Pack = dict[str, str]
 
 
@@ -33,6 +36,7 @@ class Asking:
         self.monkeypatch = monkeypatch
         self.person = world.corner_pharmacy
         self.last: dict[str, Any] = {}
+        self.session = ""
 
     def answer(self) -> TestResponse:
         """What the service says, after everything that is given has come about, a minute for each."""
@@ -62,7 +66,9 @@ class Asking:
         return b64encode(f"{self.person.client_id}:{self.person.client_secret}".encode()).decode()
 
     def an_id(self) -> str:
-        """Of the event or the alert of the step before."""
+        """Of the event, the alert or the session of the step before."""
+        if "/sessions/" in self.request["path"]:
+            return self.session
         if "/events/" in self.request["path"]:
             return str(self.last["event_id"])
         return str((self.last.get("alert") or {}).get("id"))
@@ -70,17 +76,27 @@ class Asking:
     def packs(self) -> Iterator[Pack]:
         """Those that the request names; what it leaves out is the usual."""
         body, address = self.request.get("body"), urlsplit(self.request["path"])
-        named = (body.get("items") or [body]) if isinstance(body, dict) else [dict(parse_qsl(address.query))]
+        named = (
+            (body.get("items") or body.get("scans") or [body])
+            if isinstance(body, dict)
+            else [dict(parse_qsl(address.query))]
+        )
         serial = address.path.removeprefix("/v1/").replace(DOTS, "").strip("/").upper()[:20]
         usual = {"gtin": GTIN, "serial": serial, "lot": "LOT1", "expiry": "2028-12-31"}
         if in_path := re.search(r"/products/(\d+)", address.path):
             usual["gtin"] = in_path[1]
+        if message := MESSAGE.search(address.path):
+            named = [{"gtin": message[1], "lot": message[2], "serial": message[3], "expiry": LATER}]
         for one in named:
             yield usual | elements(one)
 
     def store(self, **other: str) -> None:
         for pack in self.packs():
             self.world.load(pack | other)
+
+    def store_for_the_us(self, **other: str) -> None:
+        for pack in self.packs():
+            self.world.load(pack | other, profile="us_dscsa")
 
     def do(self, who: str, operation: str, **more: Any) -> None:
         for pack in self.packs():
@@ -99,6 +115,14 @@ class Asking:
         body = {"gtin": pack["gtin"], "lot": pack["lot"], "reason": "Quality defect"}
         assert self.world.regulator.post(f"/v1/batches/{name}", body).status_code == 200
 
+    def ask_network(self) -> None:
+        for pack in self.packs():
+            assert self.person.post("/v1/vrs/verify", pack).status_code == 200
+
+    def fill_directory(self) -> None:
+        entry = Entry("00361414567894", "https://vrs.example/lms", end=20270630, contact="+1 555 0100")
+        assert self.world.service.ports.vrs.directory.put([entry]) == [None]
+
     def use_key(self, **change: Any) -> None:
         key = self.request["headers"]["Idempotency-Key"]
         body = self.request["body"] | change
@@ -107,6 +131,24 @@ class Asking:
     def use_device(self) -> None:
         device = self.request["body"]["device"]
         assert self.person.dispense(self.world.pack(), device=device)["code"] == "ok"
+
+    def open_return(self) -> None:
+        wanted = dict(parse_qsl(urlsplit(self.request["path"]).query)).get("reference", "RMA-2026-0815")
+        lots = [{"gtin": GTIN, "lot": "LOT1", "count": 2}]
+        body = {"reference": wanted, "counterparty_gln": "4012345000047", "expected_lots": lots}
+        answer = self.person.post("/v1/returns/sessions", body)
+        assert answer.status_code == 200, answer.text
+        self.session = answer.json["id"]
+
+    def scan_unknown(self) -> None:
+        pack = {"gtin": "05012345678917", "serial": "7GX9A2QK99", "lot": "LOT9", "expiry": "2028-12-31"}
+        path = f"/v1/returns/sessions/{self.session}/scans"
+        key = f"scan-{self.session}"
+        answer = self.person.post(path, {"scans": [pack | {"idempotency_key": key}]}, key=None)
+        assert answer.json["totals"]["pending"] == 1, answer.text
+
+    def close_return(self) -> None:
+        assert self.person.post(f"/v1/returns/sessions/{self.session}/close", {}).status_code == 200
 
     def cut_database(self) -> None:
         def away(*_: Any) -> None:
@@ -135,6 +177,9 @@ GIVEN: dict[str, Callable[[Asking], None]] = {
     "a pack of the product is stored": Asking.store,
     "the product is unknown": lambda _asking: None,
     "the pack is stored": Asking.store,
+    "the pack is stored for the US": Asking.store_for_the_us,
+    "the pack is stored for the US with another lot": lambda asking: asking.store_for_the_us(lot="ANOTHER"),
+    "a pack of the product is stored for the US": Asking.store_for_the_us,
     "the lot is known, the serial is not": lambda asking: asking.store(serial="ANOTHER"),
     "the pack is stored with another lot": lambda asking: asking.store(lot="ANOTHER"),
     "the lot is recalled": lambda asking: asking.command("recall"),
@@ -145,6 +190,11 @@ GIVEN: dict[str, Callable[[Asking], None]] = {
     "the request was answered before": Asking.use_key,
     "the key was used for another request": lambda asking: asking.use_key(reference="another"),
     "the device has used the number before": Asking.use_device,
+    "this pharmacy has opened a return": Asking.open_return,
+    "a pack of it is pending": Asking.scan_unknown,
+    "the return is closed": Asking.close_return,
+    "the network was asked about the pack": Asking.ask_network,
+    "the directory names a service": Asking.fill_directory,
     "the database does not answer": Asking.cut_database,
 }
 

@@ -29,7 +29,7 @@ CHECKS = [
     negative_data_rejection,
 ]
 EXAMPLES = 25
-ELEMENTS = ("code", "gtin", "ppn", "serial", "lot", "expiry")
+ELEMENTS = ("code", "gtin", "ppn", "serial", "lot", "expiry", "sscc")
 PACK_ROUTES = [route for route in ROUTES if "batches" not in route[1] and "products" not in route[1]]
 
 # one cache mode is enough for the shape of answers
@@ -56,17 +56,25 @@ def packs(world: World) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def ids(world: World, person: Person) -> dict[str, str]:
-    """An event and an alert of this person's."""
+    """An event, an alert and a returns session of this person's."""
     verdict = person.verify(world.pack() | {"serial": "NEVER"})
-    return {"event_id": verdict["event_id"], "alert_id": verdict["alert"]["id"]}
+    body = {"reference": "RMA-1", "counterparty_gln": "4012345000016"}
+    session = person.post("/v1/returns/sessions", body).json["id"]
+    return {"event_id": verdict["event_id"], "alert_id": verdict["alert"]["id"], "session_id": session}
 
 
 def about(pack: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
-    """The same request about this pack, and each item of a bulk request."""
-    if isinstance(body.get("items"), list):
-        items = [about(pack, item) if isinstance(item, dict) else item for item in body["items"]]
-        return body | {"items": items}
+    """The same request about this pack, and each item of a request for several."""
+    for field in ("items", "scans"):
+        if isinstance(body.get(field), list):
+            items = [about(pack, item) if isinstance(item, dict) else item for item in body[field]]
+            return body | {field: items}
     return {name: value for name, value in body.items() if name not in ELEMENTS} | pack
+
+
+def takes_a_pack(path: str) -> bool:
+    """Those steps of a return that name no pack take none."""
+    return "/sessions" not in path or path.endswith("/scans")
 
 
 def explore(
@@ -88,7 +96,7 @@ def explore(
         suppress_health_check=list(HealthCheck),
     )
     def each(case: Any, pack: dict[str, Any] | None) -> None:
-        if pack is not None and isinstance(case.body, dict):
+        if pack is not None and isinstance(case.body, dict) and takes_a_pack(path):
             case.body = about(pack, case.body)
         if pack is not None and method == "GET" and "/packs" in path:
             case.query = pack if path == "/v1/packs" else {name: pack[name] for name in ("gtin", "serial")}
@@ -96,8 +104,9 @@ def explore(
             case.path_parameters = {
                 name: ids.get(name, value) for name, value in (case.path_parameters or {}).items()
             }
-        # in a bulk request a bad item is answered for itself
-        checks = [check for check in CHECKS if path != "/v1/bulk" or check is not negative_data_rejection]
+        # in a request for several a bad item is answered for itself
+        several = path == "/v1/bulk" or path.endswith("/scans")
+        checks = [check for check in CHECKS if not several or check is not negative_data_rejection]
         case.call_and_validate(headers=person.headers(), checks=checks)
 
     each()

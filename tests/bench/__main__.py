@@ -25,6 +25,8 @@ from typing import Any
 
 import psycopg
 from bench import load
+from bench.asking import overhead
+from bench.messages import messages, speak
 from bench.places import Place, csv_of, free_port, serial_of, verifier
 from bench.plain import dispense_rate
 from bench.scale import forget_cache, grow, grown_serial_of
@@ -127,6 +129,19 @@ class Bench:
             self.frozen(port, token, known, rate / 2)
             self.add("memory of the largest worker", self.worker_memory(), "MiB")
 
+    def messaging(self, packs: int) -> None:
+        """Verification by GS1 message against a bare Flask route under the same gunicorn settings."""
+        speak(self.place, "us_dscsa")
+        with self.service() as port, self.bare() as bare_port:
+            token = self.token(port)
+            ours, bare = [], []
+            for turn in range(self.options.turns):
+                self.say(f"message, turn {turn + 1} of {self.options.turns}")
+                ours.append(self.message_run(port, token, packs, turn).rate)
+                bare.append(self.message_run(bare_port, "", packs, turn).rate)
+        self.pairs("GS1 message, random packs", "requests/s", ours, bare)
+        speak(self.place, "eu_fmd")
+
     def frozen(self, port: int, token: str, packs: int, rate: float) -> None:
         """The slowest answer of the second half of a run in the middle of which Redis froze for good."""
         self.say("the same while Redis is frozen")
@@ -197,6 +212,12 @@ class Bench:
                 )
         self.pairs("dispense", "requests/s", ours, bare)
 
+    def asking(self) -> None:
+        """A question to another party's service, beside that service's own time."""
+        self.say("questions to another party's verification service")
+        spent = overhead(self.place, self.service, GLN, self.options.seconds)
+        self.add("question to the network, p95 beside the peer's own time", spent, "ms")
+
     def run(self, port: int, make: Any, rate: float | None = None) -> load.Outcome:
         return load.run(port, make, seconds=self.options.seconds, connections=CONNECTIONS, rate=rate)
 
@@ -206,6 +227,11 @@ class Bench:
         while True:
             number = chosen.randrange(packs)
             yield load.request("POST", "/v1/verify", body_of(*serial(number), number), headers)
+
+    def message_run(self, port: int, token: str, packs: int, turn: int) -> load.Outcome:
+        outcome = self.run(port, lambda n, of: messages(token, packs, turn * of + n))
+        assert set(outcome.statuses) == {200}, outcome.statuses
+        return outcome
 
     def dispenses(self, token: str, numbers: list[int]) -> Iterator[bytes]:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
@@ -242,7 +268,7 @@ class Bench:
             process.wait()
 
     def token(self, port: int) -> str:
-        return self.place.token(port, GLN, "verify dispense")
+        return self.place.token(port, GLN, "verify dispense vrs")
 
     def worker_memory(self) -> float:
         return max(self.place.resident_mib(), default=0.0)
@@ -265,7 +291,9 @@ def main() -> None:
         with bench.place.open():
             bench.loading()
             bench.verifying(options.packs)
+            bench.messaging(options.packs)
             bench.dispensing()
+            bench.asking()
             if options.large:
                 bench.scaling(100_000, options.large)
     if options.json:

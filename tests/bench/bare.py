@@ -11,6 +11,9 @@ from flask import Flask, Response
 from verifier.server import Server
 from verifier.settings import Settings
 
+MESSAGE = b'{"' + b"x" * 152 + b'":1}'
+"""As long as a verification response."""
+
 
 class Bare(Server):
     """The same arbiter and workers over another application."""
@@ -22,6 +25,10 @@ class Bare(Server):
         @app.post("/v1/verify")
         def verify() -> Response:
             return Response(body, content_type="application/json")
+
+        @app.get("/verify/gtin/<gtin>/lot/<lot>/ser/<ser>")
+        def message(gtin: str, lot: str, ser: str) -> Response:  # noqa: ARG001 - the route's own
+            return Response(MESSAGE, content_type="application/json")
 
         return app
 

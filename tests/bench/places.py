@@ -49,6 +49,7 @@ class Place:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.running: Servers | None = None
+        self.more: dict[str, str] = {}
         self._process: subprocess.Popen[str] | None = None
 
     @contextmanager
@@ -67,7 +68,8 @@ class Place:
     @property
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("VERIFIER_")}
-        return kept | {"VERIFIER_HOME": str(self.folder / "home"), "VERIFIER_LOG_LEVEL": "warning"}
+        ours = {"VERIFIER_HOME": str(self.folder / "home"), "VERIFIER_LOG_LEVEL": "warning"}
+        return kept | ours | self.more
 
     @contextmanager
     def server(self, arguments: list[str]) -> Iterator[int]:

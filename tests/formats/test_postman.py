@@ -19,11 +19,15 @@ COLLECTION = json.loads((COMMITTED / "postman_collection.json").read_text("utf-8
 TOKEN, *FOLDERS = COLLECTION["item"]
 REQUESTS = [item for folder in FOLDERS for item in folder["item"]]
 VARIABLES = {variable["key"]: variable["value"] for variable in COLLECTION["variable"]}
+RETURN = ("", "/summary", "/scans", "/recheck", "/close")
 NOTHING_THERE = {
+    "/verify/gtin/{{gtin}}/lot/{{lot}}/ser/{{ser}}": 404,
+    "/checkConnectivity": 404,
     "/v1/reactivate": 409,  # of an active pack
     "/v1/packs/events": 404,
     "/v1/events/{{event_id}}": 404,
     "/v1/alerts/{{alert_id}}": 404,
+    **{f"/v1/returns/sessions/{{{{session_id}}}}{step}": 404 for step in RETURN},
 }
 
 
@@ -86,6 +90,8 @@ def test_a_header_idempotency_key_is_new_in_every_sending():
     }
     changes = {"dispense", "decommission", "reactivate", "products/withdraw"}
     changes |= {f"batches/{command}" for command in ("recall", "hold", "release")}
+    changes |= {"returns/sessions"}
+    changes |= {f"returns/sessions/{{{{session_id}}}}/{step}" for step in ("recheck", "close")}
     assert keyed == dict.fromkeys(changes, "{{$guid}}")
 
 
@@ -103,6 +109,7 @@ def test_a_request_is_taken_by_the_service_as_it_is(item: dict[str, Any], world:
     request = item["request"]
     path = request["url"]["raw"].removeprefix("{{baseUrl}}")
     values = world.pack() | {"event_id": str(uuid.uuid4()), "alert_id": str(uuid.uuid4())}
+    values["session_id"] = str(uuid.uuid4())
     person = world.regulator if path.startswith(("/v1/batches", "/v1/products")) else world.wholesaler
     headers = {h["key"]: filled(h["value"]) for h in request["header"] if not h.get("disabled")}
     answer = world.http.open(

@@ -20,7 +20,8 @@ from verifier.storage import retention
 from verifier.storage.database import connect
 from verifier.storage.retention import Cleaner
 
-NOTHING = {"packs": 0, "events": 0, "alerts": 0, "idempotency_keys": 0, "counters": 0, "revoked_tokens": 0}
+NOTHING = dict.fromkeys(["packs", "events", "alerts", "idempotency_keys", "counters", "revoked_tokens"], 0)
+NOTHING |= {"presentations": 0, "returns": 0}
 
 
 @pytest.fixture

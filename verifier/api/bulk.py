@@ -1,5 +1,6 @@
 """Many packs in one request: each item like a request of its own; one bad item never stops the rest."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -30,25 +31,25 @@ PATIENCE = 3
 @secured(*dict.fromkeys(scope for row in OPERATIONS.values() for scope in row.scopes))
 def bulk(actor: Actor) -> Response:
     """Up to 1,000 packs, each with its own operation and idempotency key."""
-    batch = Batch(actor)
-    results = [batch.answer(sent) for sent in items_of(json_body())]
+    met: operations.Met = set()
+    batch = Batch(lambda sent: verdict(actor, sent, met))
+    results = [batch.answer(sent) for sent in items_of(json_body(), "items", MOST)]
     return Response(msgspec.json.encode({"results": results}), content_type="application/json")
 
 
 class Batch:
-    """What the items of one request share: the packs met, the failures since the last success."""
+    """What the items of one request share: how each is answered, the failures since the last success."""
 
-    def __init__(self, actor: Actor) -> None:
-        self._actor = actor
-        self._met: operations.Met = set()
+    def __init__(self, one: Callable[[Any], msgspec.Raw]) -> None:
+        self._one = one
         self._failures: list[Problem] = []
 
     def answer(self, sent: Any) -> msgspec.Raw | dict[str, Any]:
-        """The verdict of one item, or its problem."""
+        """The answer to one item, or its problem."""
         if len(self._failures) >= PATIENCE:
             return self._failures[-1].body
         try:
-            outcome = verdict(self._actor, sent, self._met)
+            outcome = self._one(sent)
         except Problem as problem:
             return problem.body
         except SQLAlchemyError as error:
@@ -60,16 +61,16 @@ class Batch:
         return outcome
 
 
-def items_of(sent: Any) -> list[Any]:
-    """The items; what is wrong with one of them is its own affair."""
+def items_of(sent: Any, field: str, most: int) -> list[Any]:
+    """The items in this field; what is wrong with one of them is its own affair."""
     if not isinstance(sent, dict):
         raise invalid("", "Expected `object`")
     for name in sent:
-        if name != "items":
+        if name != field:
             raise invalid(name, "Object contains unknown field")
-    items = sent.get("items")
-    if not isinstance(items, list) or not 1 <= len(items) <= MOST:
-        raise invalid("items", f"Expected an array of 1 to {MOST:,} items")
+    items = sent.get(field)
+    if not isinstance(items, list) or not 1 <= len(items) <= most:
+        raise invalid(field, f"Expected an array of 1 to {most:,} items")
     return items
 
 
@@ -85,17 +86,28 @@ def verdict(actor: Actor, sent: Any, met: operations.Met) -> msgspec.Raw:
     if row.types is not None and actor.site.type not in row.types:
         raise Problem("not_for_this_site", f"A site of type {actor.site.type} may not do this.")
 
-    def needed_key() -> str:
-        if not isinstance(key, str) or not is_key(key):
-            detail = "Give this item an idempotency_key of 1 to 255 printable characters."
-            raise Problem("idempotency_key_required", detail)
-        return key
-
-    outcome = operations.run(actor, row, fields, needed_key, met)
+    outcome = operations.run(actor, row, fields, lambda: item_key(key), met)
     if isinstance(outcome, Replay):
-        return msgspec.Raw(outcome.answer[:-1] + b',"replayed":true}')
+        return replayed(outcome)
     operations.count(outcome)
     return msgspec.Raw(msgspec.json.encode(outcome))
+
+
+def item_key(key: Any) -> str:
+    """The idempotency key of an item.
+
+    Raises:
+        Problem: 400 when it is missing or not 1 to 255 printable characters.
+    """
+    if not isinstance(key, str) or not is_key(key):
+        detail = "Give this item an idempotency_key of 1 to 255 printable characters."
+        raise Problem("idempotency_key_required", detail)
+    return key
+
+
+def replayed(stored: Replay) -> msgspec.Raw:
+    """What was answered the first time, and that it was."""
+    return msgspec.Raw(stored.answer[:-1] + b',"replayed":true}')
 
 
 def row_of(name: Any) -> operations.Row:

@@ -82,7 +82,7 @@ def with_instants(schema: dict[str, Any]) -> dict[str, Any]:
 def body(kind: type, *, keyed: bool = False) -> Callable[[View], View]:
     """The request's body; `keyed` for routes that need an Idempotency-Key."""
     doc: dict[str, Any] = {
-        "requestBody": {"required": True, "content": {"application/json": {"schema": _ref(kind)}}}
+        "requestBody": {"required": True, "content": {"application/json": {"schema": ref(kind)}}}
     }
     parameters = [_language()]
     if keyed:
@@ -116,7 +116,7 @@ def verdict(kind: type, description: str, *, refused: bool = False) -> Callable[
     responses = {"200": _response(kind, description)}
     if refused:
         conflict = _response(kind, "Refused; the same body with `accepted` false. Or a fault, see `code`.")
-        conflict["content"]["application/problem+json"] = {"schema": _ref(ProblemOut)}
+        conflict["content"]["application/problem+json"] = {"schema": ref(ProblemOut)}
         responses["409"] = conflict
     return _document({"responses": responses})
 
@@ -128,7 +128,7 @@ def faults(*statuses: int) -> Callable[[View], View]:
         codes = ", ".join(f"`{code}`" for code, (its, _) in TABLE.items() if its == status)
         responses[str(status)] = {
             "description": codes,
-            "content": {"application/problem+json": {"schema": _ref(ProblemOut)}},
+            "content": {"application/problem+json": {"schema": ref(ProblemOut)}},
         }
     return _document({"responses": responses})
 
@@ -146,10 +146,11 @@ def _document(doc: dict[str, Any]) -> Callable[[View], View]:
 
 
 def _response(kind: type, description: str) -> dict[str, Any]:
-    return {"description": description, "content": {"application/json": {"schema": _ref(kind)}}}
+    return {"description": description, "content": {"application/json": {"schema": ref(kind)}}}
 
 
-def _ref(kind: type) -> dict[str, str]:
+def ref(kind: type) -> dict[str, str]:
+    """Where the document has the schema of this type."""
     if kind not in _TYPES and kind is not ProblemOut:
         _TYPES.append(kind)
     return {"$ref": REF.format(name=kind.__name__)}

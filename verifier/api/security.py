@@ -15,13 +15,20 @@ View = TypeVar("View", bound=Callable[..., Any])
 REALM = "verifier"
 
 
-def secured(*scopes: str, types: Collection[SiteType] | None = None) -> Callable[[View], View]:
-    """Check the token, its scope (any one of those named), then the site's type; the view gets the actor."""
+def secured(
+    *scopes: str,
+    types: Collection[SiteType] | None = None,
+    identify: Callable[[], Actor] | None = None,
+) -> Callable[[View], View]:
+    """Check the token, its scope (any one of those named), then the site's type; the view gets the actor.
+
+    `identify` finds the actor otherwise than by the token.
+    """
 
     def decorate(view: View) -> View:
         @wraps(view)
         def checked(*args: Any, **kwargs: Any) -> Any:
-            actor = authenticate()
+            actor = (identify or authenticate)()
             if actor.scopes.isdisjoint(scopes):
                 raise lacks_scope(" ".join(scopes))
             if types is not None and actor.site.type not in types:

@@ -19,6 +19,8 @@ KINDS = {
     "idempotency_keys": "idempotency keys",
     "counters": "counters",
     "revoked_tokens": "revoked tokens",
+    "returns": "rows of closed returns",
+    "presentations": "used presentations",
 }
 
 

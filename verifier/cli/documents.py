@@ -20,6 +20,15 @@ SAMPLE = {
     "name": "Painaway",
     "event_id": "",
     "alert_id": "",
+    "ser": "S1",
+    "exp": "301231",
+    "linkType": "verificationService",
+    "context": "dscsaSaleableReturn",
+    "reqGLN": "4012345000016",
+    "corrUUID": "21EC2020-3AEA-4069-A2DD-08002B30309D",
+    "session_id": "",
+    "reference": "RMA-2026-0815",
+    "counterparty_gln": "4012345000016",
 }
 
 

@@ -13,6 +13,7 @@ COMMANDS = {
     "client": "verifier.cli.access:client",
     "keys": "verifier.cli.keys:keys",
     "load": "verifier.cli.load:load",
+    "vrs": "verifier.cli.vrs:vrs",
     "clean": "verifier.cli.clean:clean",
     "doctor": "verifier.cli.doctor:doctor",
     "config": "verifier.cli.documents:config",
@@ -20,7 +21,7 @@ COMMANDS = {
     "spec": "verifier.cli.documents:spec",
     "demo": "verifier.cli.demo:demo",
 }
-EXPECTED = {"BadSettings", "EmbeddedError", "MisconfiguredError"}
+EXPECTED = {"BadSettings", "EmbeddedError", "MisconfiguredError", "MisconfiguredRequestorError"}
 OLDER_SCHEMA = {"42P01", "42703"}  # no such table, no such column
 
 

@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from verifier.cli.checks.database import judge, refuse_start
 from verifier.cli.session import running, say
 from verifier.oauth.keys import SigningKey
+from verifier.oauth.vrs_file import load_vrs
 from verifier.settings import Settings, check_bind, from_env
 from verifier.storage.condition import database_facts
 from verifier.storage.database import connect
@@ -97,6 +98,7 @@ def prepare(ready: Settings, settings: Settings) -> Path:
         engine.dispose()
     check_database(str(ready.database_url))
     SigningKey.load_or_create(settings.signing_key)
+    load_vrs(settings.vrs_file, auth=settings.vrs_auth, credentials=settings.vrs_credentials)
     folder = settings.home / f"metrics-{os.getpid()}"
     for old in settings.home.glob("metrics-*"):
         if old == folder or not Path(f"/proc/{old.name.removeprefix('metrics-')}").exists():

@@ -97,6 +97,7 @@ class Profile:
         undo_alerts: refusals of an undo that raise an alert in this market, with the alert code.
         quiet_repeats: how often a site may repeat its own change before it raises an alert.
         retention: how long records are kept; without any clock for ever.
+        speaks_lms: are its packs verified by GS1 lightweight messages between trading partners?
     """
 
     code: str
@@ -108,6 +109,7 @@ class Profile:
     undo_alerts: Mapping[str, str] = field(default_factory=dict)
     quiet_repeats: int = 3
     retention: tuple[Clock, ...] = ()
+    speaks_lms: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,27 @@ class Protector:
             SQLAlchemyError: the database is needed and does not answer.
         """
         token = _bearer(authorization)
-        digest = hashlib.sha256(f"{issuer} {token}".encode(errors="replace")).digest()
+        return self._remember(f"{issuer} {token}", lambda now: self._examine(token, issuer, now))
+
+    def known(self, issuer: str, subject: str) -> Actor:
+        """The actor that is bound to this name at an issuer whom the caller has already believed.
+
+        Raises:
+            AccessRefused: 401, nobody is.
+            SQLAlchemyError: the database is needed and does not answer.
+        """
+
+        def examine(now: float) -> tuple[Actor, float]:
+            client = self._access.client_of(issuer, subject)
+            if client is None or client.revoked:
+                raise AccessRefused(401, None, "The client is not registered")
+            return Actor(client.client_id, client.site, client.scopes), now + REMEMBER_SECONDS
+
+        return self._remember(f"{issuer}\0{subject}", examine)
+
+    def _remember(self, name: str, examine: "_Examine") -> Actor:
+        """Who was examined under this name before, while nothing has changed since; else examine now."""
+        digest = hashlib.sha256(name.encode(errors="replace")).digest()
         generation = self._generation()
         if generation is None:
             generation = self._access.generation()
@@ -90,7 +110,7 @@ class Protector:
         now = self._clock()
         actor = self._remembered.get(digest, basis, now)
         if actor is None:
-            actor, expires = self._examine(token, issuer, now)
+            actor, expires = examine(now)
             until = min(expires, now + REMEMBER_SECONDS)
             self._remembered.put(digest, _Checked(actor, basis, now, until))
         return actor
@@ -140,6 +160,7 @@ class Protector:
         return client, profile.scopes_of(claims), claims
 
 
+_Examine = Callable[[float], tuple[Actor, float]]
 _Examined = tuple[Client | None, frozenset[str], dict[str, Any]]
 
 

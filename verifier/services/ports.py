@@ -1,12 +1,13 @@
 """What the use cases need of the world. Storage satisfies these by shape."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from verifier.domain.codes import PackCode
+from verifier.domain.expiry import Expiry
 from verifier.domain.journal import (
     Alert,
     AlertQuery,
@@ -17,9 +18,22 @@ from verifier.domain.journal import (
     ReferenceEvent,
     Replay,
 )
-from verifier.domain.pack import Found, Pack, Product, State
+from verifier.domain.pack import Actor, Found, Pack, Product, State
+from verifier.domain.questions import AskedQuestion
+from verifier.domain.resale import Asking, Resale
+from verifier.domain.returns import (
+    CasePack,
+    FirstScan,
+    ReturnedPack,
+    ReturnsEvent,
+    ReturnsLine,
+    ReturnsTotals,
+    Session,
+    SessionQuery,
+)
 from verifier.domain.scan import Device
 from verifier.domain.verdict import AlertRef
+from verifier.services.ports_vrs import Vrs
 
 Result = TypeVar("Result")
 Answer = Any
@@ -33,8 +47,70 @@ class Reader(Protocol):
         """What is known of this code, now."""
 
 
+class Returns(Protocol):
+    """Returns sessions, in a transaction."""
+
+    def claim(self, claim: Claim) -> Replay | Fault | None:
+        """Take the idempotency key; the stored answer when it was used before, None when it is ours now."""
+
+    def stored(self, claim: Claim) -> Replay | Fault | None:
+        """The stored answer, None when the key was not used before; nothing is taken."""
+
+    def open(self, session: Session, lines: Sequence[ReturnsLine]) -> None:
+        """Write it down with its list."""
+
+    def read(self, session_id: UUID) -> tuple[Session, str | None] | None:
+        """The session, and its summary once it is closed."""
+
+    def hold(self, session_id: UUID) -> Session | None:
+        """The session, that nobody closes before the end of this transaction."""
+
+    def seize(self, session_id: UUID) -> Session | None:
+        """The session for ourselves alone, after every scan that is under way."""
+
+    def close(self, session: Session, answer: Answer) -> None:
+        """For ever, with the answer that it got."""
+
+    def page(self, query: SessionQuery) -> Sequence[Session]:
+        """Newest first."""
+
+    def first(self, session_id: UUID, gtin: str, serial: str) -> FirstScan | None:
+        """Who counted this pack, if anybody did."""
+
+    def is_listed(self, session_id: UUID, gtin: str, serial: str, lot: str | None) -> bool:
+        """Does the pack, or its lot, stand on the list?"""
+
+    def count(self, session_id: UUID, pack: ReturnedPack, expiry: Expiry | None) -> bool:
+        """Count it; False when somebody was first, who has committed by now."""
+
+    def renew(self, session_id: UUID, pack: ReturnedPack) -> bool:
+        """What is known of a pending pack by now; False when it is not pending any more."""
+
+    def case(self, session_id: UUID, sscc: str) -> tuple[list[CasePack], int]:
+        """The packs that are stored with this SSCC, and how many of them are counted already."""
+
+    def pending(self, session_id: UUID, limit: int) -> list[ReturnedPack]:
+        """Those that were asked about longest ago."""
+
+    def packs(self, session_id: UUID) -> list[ReturnedPack]:
+        """All that were counted."""
+
+    def missing(self, session_id: UUID, limit: int | None = None) -> list[ReturnsLine]:
+        """What of the list has not come."""
+
+    def totals(self, session_id: UUID, now: datetime) -> ReturnsTotals:
+        """How the session stands."""
+
+    def record(self, event: ReturnsEvent, answer: Answer) -> None:
+        """Write the step down, with its answer."""
+
+
 class Transaction(Protocol):
     """One database transaction: all of it or nothing."""
+
+    @property
+    def returns(self) -> Returns:
+        """The returns sessions."""
 
     def claim(self, claim: Claim, code: PackCode | None, gtin: str) -> Replay | Fault | None:
         """Take the idempotency key for a pack, or without a code for a command on a product.
@@ -71,6 +147,9 @@ class Transaction(Protocol):
 
     def record_reference(self, event: ReferenceEvent, answer: Answer) -> None:
         """Write the command down, with its answer; every process forgets its copies before the answer."""
+
+    def record_question(self, question: AskedQuestion) -> None:
+        """Keep a question to the network with all that was exchanged; it stays pending, or no longer."""
 
 
 class Store(Protocol):
@@ -110,9 +189,26 @@ class Archive(Protocol):
         """Alerts, newest first."""
 
 
+class Ask(Protocol):
+    """Asks the network about a pack that is not ours."""
+
+    def __call__(
+        self, ports: "Ports", actor: Actor, code: PackCode, *, context: str, associated: bool | None
+    ) -> tuple[Asking, Resale]:
+        """What it said, and what follows for a resale."""
+
+
+Sign = Callable[[str, Mapping[str, Any]], str]
+"""From a type and a payload to a JWS in compact form (RFC 7515), by the service's own key."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Everything a use case may touch. `local_date` gives an instant's date in an IANA time zone."""
+    """Everything a use case may touch.
+
+    `local_date` gives an instant's date in an IANA time zone. `ask`: None where nobody is asked. A pack
+    with fewer than `window_days` left is not sold again.
+    """
 
     reader: Reader
     store: Store
@@ -121,3 +217,7 @@ class Ports:
     clock: Callable[[], datetime]
     new_id: Callable[[], UUID]
     local_date: Callable[[datetime, str], date]
+    vrs: Vrs
+    sign: Sign
+    ask: Ask | None = None
+    window_days: int = 0

@@ -20,10 +20,9 @@ SELECT p.gtin, p.profile, p.name, p.strength, p.form, p.pack_size, p.ppn, p.nhrn
   LEFT JOIN batches b ON b.gtin = k.gtin AND b.lot = k.lot
  WHERE {product}
 """
-FIND = Statement(text(_FIND.format(product="p.gtin = :gtin")))
-FIND_BY_PPN = Statement(
-    text(_FIND.format(product="p.gtin = :gtin OR p.ppn = :ppn") + " ORDER BY p.gtin <> :gtin LIMIT 1")
-)
+BY_GTIN = _FIND.format(product="p.gtin = :gtin")
+BY_PPN = _FIND.format(product="p.gtin = :gtin OR p.ppn = :ppn") + " ORDER BY p.gtin <> :gtin LIMIT 1"
+FIND, FIND_BY_PPN = Statement(text(BY_GTIN)), Statement(text(BY_PPN))
 
 
 def ppn_of(code: PackCode) -> str | None:

@@ -15,11 +15,13 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from verifier.domain.codes import PackCode
 from verifier.domain.journal import Claim, Fault, NewAlert, PackEvent, ReferenceEvent, Replay
 from verifier.domain.pack import Found, Pack, Product, State
+from verifier.domain.questions import AskedQuestion
 from verifier.domain.scan import Device
 from verifier.domain.verdict import AlertRef
-from verifier.storage import statements
+from verifier.storage import questions, statements
 from verifier.storage.direct import Session
 from verifier.storage.direct import session as opened
+from verifier.storage.returns import Returns
 from verifier.storage.rows import find_query, found_of, gtin_of, ppn_of, product_of
 
 Result = TypeVar("Result")
@@ -90,6 +92,7 @@ class Transaction:
     """See `services.ports.Transaction`."""
 
     def __init__(self, session: Session, cache: Cache) -> None:
+        self.returns = Returns(session)
         self._session = session
         self._cache = cache
         self._moved: dict[tuple[str, str], int] = {}
@@ -265,6 +268,10 @@ class Transaction:
         """Append to the journal of commands."""
         self._session.run(statements.REFERENCE_EVENT, _columns(event, answer))
         self._references = True
+
+    def record_question(self, question: AskedQuestion) -> None:
+        """With its exchanges."""
+        questions.keep(self._session, question)
 
 
 def _fields(value: Any) -> dict[str, Any]:

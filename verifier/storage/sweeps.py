@@ -18,6 +18,7 @@ from sqlalchemy import (
     or_,
 )
 
+from verifier.domain.lms import MISS
 from verifier.domain.retention import REPLAYABLE, UNKNOWN_PACK, Start, cutoff
 from verifier.storage.access import KEPT_AFTER_EXPIRY
 from verifier.storage.tables import (
@@ -29,6 +30,16 @@ from verifier.storage.tables import (
     reference_events,
     revoked_tokens,
 )
+from verifier.storage.tables_returns import (
+    returned_packs,
+    returns_events,
+    returns_expected,
+    returns_sessions,
+)
+from verifier.storage.tables_vrs import presentations
+
+RETURNS = (returned_packs, returns_events, returns_expected, returns_sessions)
+"""The session last: it is what tells that the others are over."""
 
 Due = Callable[[FromClause], ColumnElement[bool]]
 
@@ -63,15 +74,27 @@ def sweeps(now: datetime) -> tuple[Sweep, ...]:
     def expired(token: FromClause) -> ColumnElement[bool]:
         return token.c.expires_at < now - KEPT_AFTER_EXPIRY
 
+    def returned(row: FromClause) -> ColumnElement[bool]:
+        """Six years from the close; an open session has no clock."""
+        closed = returns_sessions.c.closed_at < closed_before
+        return exists().where(returns_sessions.c.session_id == row.c.session_id, closed)
+
     def idle(counter: FromClause) -> ColumnElement[bool]:
-        return or_(_slip_of_a_past_day(counter, now), _repeat_of_a_gone_pack(counter))
+        return or_(
+            _slip_of_a_past_day(counter, now), _repeat_of_a_gone_pack(counter), _old_miss(counter, now)
+        )
+
+    def used_up(presentation: FromClause) -> ColumnElement[bool]:
+        return presentation.c.until < now
 
     return (
         Sweep("revoked_tokens", revoked_tokens, expired),
         Sweep("idempotency_keys", idempotency, unused),
         Sweep("counters", counters, idle),
+        Sweep("presentations", presentations, used_up),
         Sweep("events", events, of_unknown_packs),
         Sweep("alerts", alerts, concluded),
+        *(Sweep("returns", table, returned) for table in RETURNS),
     )
 
 
@@ -92,7 +115,8 @@ def _event_is_there(key: FromClause) -> ColumnElement[bool]:
         events.c.serial == key.c.serial,
         events.c.event_id == key.c.event_id,
     )
-    return or_(of_pack, exists().where(reference_events.c.event_id == key.c.event_id))
+    of_command = exists().where(reference_events.c.event_id == key.c.event_id)
+    return or_(of_pack, of_command, exists().where(returns_events.c.event_id == key.c.event_id))
 
 
 def _slip_of_a_past_day(counter: FromClause, now: datetime) -> ColumnElement[bool]:
@@ -100,6 +124,12 @@ def _slip_of_a_past_day(counter: FromClause, now: datetime) -> ColumnElement[boo
     yesterday = (now.astimezone(UTC) - timedelta(days=1)).date()
     scope = counter.c.scope
     return and_(scope.like("slip:%"), func.right(scope, 10) < yesterday.isoformat())
+
+
+def _old_miss(counter: FromClause, now: datetime) -> ColumnElement[bool]:
+    """`lms_miss:<UTC hour>`; the last two hours count, and a clock may be behind."""
+    past = (now.astimezone(UTC) - timedelta(days=1)).strftime(MISS)
+    return and_(counter.c.scope.like("lms\\_miss:%"), counter.c.scope < past)
 
 
 def _repeat_of_a_gone_pack(counter: FromClause) -> ColumnElement[bool]:

@@ -101,6 +101,8 @@ packs = Table(
     _text("state_site", nullable=True),
     _text("sscc", nullable=True),
     PrimaryKeyConstraint("gtin", "serial"),
+    # only of packs that came with one: a load without cases pays nothing for it
+    Index("ix_packs_sscc", "sscc", postgresql_where=text("sscc IS NOT NULL")),
 )
 
 events = Table(

@@ -29,6 +29,7 @@ PROFILE = Profile(
     code="us_dscsa",
     title="US DSCSA, 21 U.S.C. 360eee-1",
     alert_as="SUSPECT",
+    speaks_lms=True,
     checks={
         A.LOOK:        IN_TRADE,
         A.DISPENSE:    IN_TRADE,

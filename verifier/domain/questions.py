@@ -1,0 +1,96 @@
+"""Questions to the network and what is kept of them."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from verifier.domain.codes import PackCode
+from verifier.domain.directory import Entry
+from verifier.domain.lms import LmsAnswer
+from verifier.domain.resale import ANSWER_DUE_HOURS, Asked, Asking, Resale
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question about one pack; `code` has its lot and its expiry date."""
+
+    code: PackCode
+    entry: Entry
+    context: str
+    req_gln: str
+    corr_uuid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request to a peer and what came back, as evidence.
+
+    Attributes:
+        number: 1 for the first try.
+        request_line: method and target as sent, with scheme and host.
+        sent_at: by our clock.
+        milliseconds: until the answer was read, or given up.
+        status: of the answer, None when there was none.
+        body: of the answer, cut at the limit.
+        fault: in a few words why this is no answer, None when it is one.
+    """
+
+    number: int
+    request_line: str
+    sent_at: datetime
+    milliseconds: float
+    status: int | None = None
+    body: str | None = None
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came of a question; `answer` only when a peer answered by the standard."""
+
+    asked: Asked
+    answer: LmsAnswer | None = None
+    responder_gln: str | None = None
+    detail: str | None = None
+    exchanges: tuple[Exchange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AskedQuestion:
+    """A question with its outcome, as it is written down."""
+
+    question_id: UUID
+    code: PackCode
+    context: str
+    site_gln: str
+    client_id: str
+    asking: Asking
+    resale: Resale
+    exchanges: tuple[Exchange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A pack that a site has asked about without an answer.
+
+    `first_asked_at` is when the clock began: the manufacturer's answer is due at `due_at`, 24 hours later.
+    Where nobody is listed for the GTIN nobody was asked, and nothing is due.
+    """
+
+    gtin: str
+    serial: str
+    lot: str
+    expiry: str
+    code: str
+    times: int
+    first_asked_at: datetime
+    last_asked_at: datetime
+    due_at: datetime | None
+    detail: str | None
+
+
+def due_at(code: str, first_asked_at: datetime) -> datetime | None:
+    """When the answer is due."""
+    if code == Asked.UNKNOWN_GTIN:
+        return None
+    return first_asked_at + timedelta(hours=ANSWER_DUE_HOURS)

@@ -1,0 +1,179 @@
+"""May a returned pack be sold again? From the network's answer, our own rules, dates and transaction data.
+
+`verified` of a GS1 LMS answer says that the identifiers correspond, and nothing more: `additionalInfo`
+decides also when it is true (GS1 US guideline, scenarios A to E). Everything that speaks against a resale is
+gathered, and the strongest of it is answered.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+from verifier.domain.expiry import Expiry
+from verifier.domain.lifecycle import Decision
+from verifier.domain.lms import AdditionalInfo, FailureReason, LmsAnswer
+from verifier.domain.wording import resale as wording
+
+ANSWER_DUE_HOURS = 24
+"""A manufacturer answers a request within so many hours (21 U.S.C. 360eee-1(b)(4)(C))."""
+
+
+class Asked(StrEnum):
+    """What came of asking the network."""
+
+    VERIFIED = "verified"
+    NEGATIVE = "negative"
+    UNKNOWN_GTIN = "unknown_gtin"  # nobody is listed for this GTIN and expiry date, or the peer said 404
+    NO_ANSWER = "no_answer"  # nobody answered in time, or not in the words of the standard
+    NOT_ASKED = "not_asked"
+    REFUSED = "refused"  # the peer does not serve us: another 4xx
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """One question to the network; `answer` is there for `verified` and `negative` only."""
+
+    asked: Asked
+    answer: LmsAnswer | None = None
+    corr_uuid: str | None = None
+    responder_gln: str | None = None
+    at: datetime | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resale:
+    """`resale` is yes, no or pending; `code` says why, `next_step` what to do now."""
+
+    resale: str
+    code: str
+    next_step: str
+
+
+# strongest first; `alert`: reason to believe that the pack is suspect (21 U.S.C. 360eee(21))
+# fmt: off
+#   code                   resale     next step                 alert
+_TABLE = (
+    ("illegitimate",        "no",      "quarantine_and_notify",  True),
+    ("suspect",             "no",      "quarantine",             True),
+    ("mismatch",            "no",      "compare_and_quarantine", True),
+    ("own_state",           "no",      "look_at_history",        False),
+    ("recalled",            "no",      "return_to_supplier",     False),
+    ("expired",             "no",      "destroy",                False),
+    ("policy",              "no",      "ask_for_reason",         True),
+    ("expiry_window",       "no",      "return_to_manufacturer", False),
+    ("on_hold",             "pending", "wait_for_release",       False),
+    ("no_transaction_data", "pending", "find_transaction_data",  False),
+    ("refused",             "pending", "obtain_permission",      False),
+    ("unknown_gtin",        "pending", "ask_manufacturer",       False),
+    ("no_answer",           "pending", "ask_again",              False),
+    ("not_asked",           "pending", "ask_network",            False),
+    ("ok",                  "yes",     "restock",                False),
+)
+# fmt: on
+CODES: Mapping[str, Resale] = {code: Resale(word, code, step) for code, word, step, _ in _TABLE}
+SUSPICIOUS = frozenset(code for code, _, _, alert in _TABLE if alert)
+_STRENGTH = {code: strength for strength, code in enumerate(CODES)}
+
+_UNASKED = {
+    Asked.UNKNOWN_GTIN: "unknown_gtin",
+    Asked.NO_ANSWER: "no_answer",
+    Asked.NOT_ASKED: "not_asked",
+    Asked.REFUSED: "refused",
+}
+_INFO = {
+    AdditionalInfo("Illegitimate"): "illegitimate",
+    AdditionalInfo("Suspect"): "suspect",
+    AdditionalInfo("Recalled"): "recalled",
+    AdditionalInfo("Expired"): "expired",
+}
+_EXTENDED = AdditionalInfo("ExpirationExtended")
+_REASON = {
+    FailureReason("Manufacturer_policy"): "policy",
+    FailureReason("Not_for_re-distribution"): "suspect",
+}
+_NAMED_CAUSES = frozenset({"recalled", "expired"})
+_OWN = {
+    "ok": None,
+    "unknown_product": None,  # not in our own repository: nothing to say
+    "unknown_batch": None,
+    "unknown_serial": "mismatch",
+    "lot_mismatch": "mismatch",
+    "expiry_mismatch": "mismatch",
+    "recalled": "recalled",
+    "withdrawn": "recalled",
+    "expired": "expired",
+    "on_hold": "on_hold",
+}
+
+
+def decide_resale(
+    own: Decision | None,
+    asking: Asking,
+    *,
+    expiry: Expiry | None,
+    today: date,
+    window_days: int,
+    associated: bool | None,
+) -> Resale:
+    """The one place where a resale is decided. Pure.
+
+    Args:
+        own: what our own rules say of the pack, None when it is not in our repository.
+        asking: what the network said.
+        expiry: as printed on the pack.
+        today: the date at the site.
+        window_days: a pack that has fewer days left is not sold again; 0 for no such rule.
+        associated: is there transaction data for this return (360eee-1(g)(1)(F))? None when nobody said.
+    """
+    found = {*_own(own), *_network(own, asking), *_dates(asking, expiry, today, window_days)}
+    if associated is False:
+        found.add("no_transaction_data")
+    return CODES[min(found, key=_STRENGTH.__getitem__, default="ok")]
+
+
+def is_suspicious(asking: Asking, resale: Resale) -> bool:
+    """Has an answer given reason to believe that the pack is suspect? No answer never does."""
+    return asking.answer is not None and resale.code in SUSPICIOUS
+
+
+def words(code: str, language: str) -> tuple[str, str]:
+    """Title and advice for a person."""
+    return wording.WORDS[language][code]
+
+
+def _own(own: Decision | None) -> Iterator[str]:
+    code = _OWN.get(own.code, "own_state") if own is not None else None
+    if code is not None:
+        yield code
+
+
+def _network(own: Decision | None, asking: Asking) -> Iterator[str]:
+    if asking.answer is not None:
+        yield from _answer(asking.answer)
+    elif asking.asked is not Asked.NOT_ASKED or own is None or not own.accepted:
+        # our own repository vouches for its packs, where nobody else was asked
+        yield _UNASKED.get(asking.asked, "no_answer")
+
+
+def _answer(answer: LmsAnswer) -> Iterator[str]:
+    info = _INFO.get(answer.additional_info) if answer.additional_info is not None else None
+    if info is not None:
+        yield info
+    if answer.verified:
+        return
+    reason = _REASON.get(answer.failure_reason, "mismatch") if answer.failure_reason else "mismatch"
+    if not (reason == "policy" and info in _NAMED_CAUSES):  # the policy's cause has been named
+        yield reason
+
+
+def _dates(asking: Asking, expiry: Expiry | None, today: date, window_days: int) -> Iterator[str]:
+    answer = asking.answer
+    if expiry is None or (answer is not None and answer.additional_info is _EXTENDED):
+        return
+    left = (expiry.last_day() - today).days
+    if left < 0:
+        yield "expired"
+    elif left < window_days:
+        yield "expiry_window"

@@ -1,0 +1,212 @@
+"""A question to a peer: its address, its tries within one deadline, and what its answer means.
+
+GS1 LMS R1.1 (July 2019); the statuses by its table of codes, and by R1.3 for 404.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit
+
+import msgspec
+
+from verifier.domain.directory import Entry, url_fault
+from verifier.domain.lms import LINK_TYPE, gln_checks, parse_connectivity, parse_response
+from verifier.domain.questions import Exchange, Question, Reply
+from verifier.domain.resale import Asked
+from verifier.peers.addresses import Resolver
+from verifier.peers.breaker import Breaker
+from verifier.peers.client import Answer, Client, NoAnswerError
+from verifier.peers.config import Requestor
+
+EVIDENCE = 8 * 1024
+"""Characters of an answer that are kept."""
+_OK, _NOT_FOUND, _SERVER_FAULTS = 200, 404, 500
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_BUSY = frozenset({408, 429})  # neither an answer nor a refusal
+_CLIENT_FAULTS = range(400, 500)
+_PAUSE_S = 0.2
+_LEAST_S = 0.05
+Query = dict[str, str]
+Reading = Callable[[Any], Reply]
+
+
+class PeerNetwork:
+    """See `services.ports_vrs.Network`. Thread-safe."""
+
+    def __init__(self, requestor: Requestor, resolver: Resolver | None = None) -> None:
+        self._with = requestor
+        self._client = Client(resolver or Resolver(loopback=requestor.loopback), ca_file=requestor.ca_file)
+        self._breaker = Breaker(requestor.breaker_failures, requestor.breaker_seconds)
+
+    def ask(self, question: Question) -> Reply:
+        """Ask about one pack."""
+        code, entry = question.code, question.entry
+        query = {
+            "exp": code.expiry.yymmdd() if code.expiry else "",
+            "linkType": LINK_TYPE,
+            "context": question.context,
+            "reqGLN": question.req_gln,
+            "corrUUID": question.corr_uuid,
+        }
+        path = pack_path(code.gtin, code.lot or "", code.serial)
+        address = entry.url + (path if entry.resolver else f"/verify{path}")
+
+        def reading(body: Any) -> Reply:
+            read = parse_response(body, question.corr_uuid)
+            if isinstance(read, str):
+                return Reply(Asked.NO_ANSWER, detail=read)
+            asked = Asked.VERIFIED if read.answer.verified else Asked.NEGATIVE
+            return Reply(asked, read.answer, read.responder_gln, " ".join(read.notes) or None)
+
+        return self._converse(address, {**query, **self._with.query}, reading, may_redirect=entry.resolver)
+
+    def connectivity(self, entry: Entry, gtin: str, req_gln: str, context: str) -> Reply:
+        """Is this service there, and does it know us?"""
+        query = {"gtin": gtin, "reqGLN": req_gln, "linkType": LINK_TYPE, "context": context}
+        address = f"{entry.url}/checkConnectivity"
+        if entry.resolver:
+            address = entry.url + pack_path(gtin, "0", "0")
+            query["checkConnectivity"] = "true"
+
+        def reading(body: Any) -> Reply:
+            gln = parse_connectivity(body)
+            if gln is None:
+                return Reply(Asked.NO_ANSWER, detail="responderGLN is missing or wrong")
+            note = None if gln_checks(gln) else "responder_gln_check_digit"
+            return Reply(Asked.VERIFIED, None, gln, note)
+
+        return self._converse(address, {**query, **self._with.query}, reading, may_redirect=entry.resolver)
+
+    def close(self) -> None:
+        """Close the kept connections."""
+        self._client.close()
+
+    def _converse(self, address: str, query: Query, reading: Reading, *, may_redirect: bool) -> Reply:
+        """Tries within one deadline; every one of them is evidence."""
+        end = time.monotonic() + self._with.seconds
+        exchanges: list[Exchange] = []
+        url, tries = with_query(address, query), 0
+        while True:
+            if not self._breaker.may_ask(_origin(url)):
+                return Reply(Asked.NO_ANSWER, detail="breaker_open", exchanges=tuple(exchanges))
+            exchange, answer, again = self._exchange(url, len(exchanges) + 1, end - time.monotonic())
+            if answer is not None and answer.status in _REDIRECTS:
+                followed = self._followed(url, answer, query) if may_redirect else None
+                may_redirect = False
+                if followed is not None:
+                    exchanges.append(exchange)
+                    url = followed
+                    continue
+                exchange = replace(exchange, fault="redirect_refused")
+            tries += 1
+            if again and tries < self._with.tries and _rest(tries, end):
+                exchanges.append(exchange)
+                continue
+            reply = self._meaning(exchange, answer, reading)
+            fault = reply.detail if reply.asked is Asked.NO_ANSWER else exchange.fault
+            exchanges.append(replace(exchange, fault=fault))
+            return replace(reply, exchanges=tuple(exchanges))
+
+    def _exchange(self, url: str, number: int, left: float) -> tuple[Exchange, Answer | None, bool]:
+        """One try: the evidence, the answer if there is one, and whether another try may help."""
+        began, sent_at = time.monotonic(), datetime.now(UTC)
+        answer: Answer | None = None
+        fault: str | None = None
+        status: int | None = None
+        try:
+            answer = self._client.get(
+                url,
+                self._headers(url),
+                seconds=max(min(left, self._with.try_seconds), _LEAST_S),
+                limit=self._with.body_limit,
+            )
+            status = answer.status
+            again = status >= _SERVER_FAULTS
+            fault = f"status_{status}" if status != _OK else None
+        except NoAnswerError as error:
+            again, fault, status = error.again, error.code, error.status
+        if answer is None or again:
+            self._breaker.failed(_origin(url))
+        else:
+            self._breaker.worked(_origin(url))
+        spent = (time.monotonic() - began) * 1000
+        body = evidence(answer.body) if answer is not None else None
+        return Exchange(number, f"GET {url}", sent_at, round(spent, 3), status, body, fault), answer, again
+
+    def _headers(self, url: str) -> dict[str, str]:
+        authorization = self._with.authorization(url)
+        return {
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "User-Agent": "verifier",
+            **self._with.headers,
+            **({"Authorization": authorization} if authorization else {}),
+        }
+
+    def _followed(self, url: str, answer: Answer, query: Query) -> str | None:
+        """Where a resolver sends us, with all of our parameters; None when we do not go there.
+
+        What the address stands for is checked when it is connected to.
+        """
+        try:
+            parts = urlsplit(urljoin(url, answer.location or ""))
+            address = f"{parts.scheme}://{parts.netloc}{parts.path}"
+            more = dict(parse_qsl(parts.query))
+        except ValueError:
+            return None
+        if answer.location is None or url_fault(address, loopback=self._with.loopback):
+            return None
+        return with_query(address, more | query)
+
+    def _meaning(self, exchange: Exchange, answer: Answer | None, reading: Reading) -> Reply:
+        """What this last exchange says about the pack."""
+        status = answer.status if answer is not None else None
+        if answer is not None and status == _OK:
+            if answer.content_type != "application/json":
+                return Reply(Asked.NO_ANSWER, detail="wrong_content_type")
+            try:
+                return reading(msgspec.json.decode(answer.body))
+            except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+                return Reply(Asked.NO_ANSWER, detail="malformed_json")
+        if status == _NOT_FOUND:
+            return Reply(Asked.UNKNOWN_GTIN, detail=exchange.fault)
+        if status in _CLIENT_FAULTS and status not in _BUSY:
+            return Reply(Asked.REFUSED, detail=exchange.fault)
+        return Reply(Asked.NO_ANSWER, detail=exchange.fault)
+
+
+def pack_path(gtin: str, lot: str, serial: str) -> str:
+    """`/gtin/…/lot/…/ser/…`, lot and serial percent-encoded, also where they hold a slash."""
+    return f"/gtin/{gtin}/lot/{segment(lot)}/ser/{segment(serial)}"
+
+
+def segment(text: str) -> str:
+    """One step of a path; dots alone would be taken for a way up."""
+    return text.replace(".", "%2E") if text in (".", "..") else quote(text, safe="")
+
+
+def with_query(address: str, query: Query) -> str:
+    """The address with these parameters."""
+    return f"{address}?{urlencode(query, quote_via=quote)}"
+
+
+def evidence(body: bytes) -> str:
+    """The body as text that a database takes, cut."""
+    return body[:EVIDENCE].decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+
+
+def _origin(url: str) -> str:
+    return "/".join(url.split("/", 3)[:3]).lower()
+
+
+def _rest(tries: int, end: float) -> bool:
+    """A pause before the next try, longer each time and never twice the same; False when no time is left."""
+    pause = random.uniform(0.5, 1.0) * _PAUSE_S * 2 ** (tries - 1)  # noqa: S311 - jitter, no secret
+    if time.monotonic() + pause + _LEAST_S > end:
+        return False
+    time.sleep(pause)
+    return True

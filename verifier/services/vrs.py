@@ -1,0 +1,151 @@
+"""Ask the network about a pack that is not our own, and say whether it may be sold again.
+
+What was asked and answered is kept, together with the alert and the journal, before our own answer leaves.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from verifier.domain.codes import PackCode
+from verifier.domain.directory import Entry, choose
+from verifier.domain.journal import NewAlert, PackEvent
+from verifier.domain.lifecycle import Action, Decision, decide
+from verifier.domain.pack import Actor
+from verifier.domain.questions import AskedQuestion, Question, Reply
+from verifier.domain.resale import Asked, Asking, Resale, decide_resale, is_suspicious
+from verifier.domain.scan import Context, Scan
+from verifier.services.packs import attempt_of, profile_of
+from verifier.services.ports import Ports, Transaction
+
+OPERATION = "vrs_verify"
+ALERT = "SUSPECT"
+"""21 U.S.C. 360eee(21): reason to believe; what `us_dscsa` calls every alert."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A service of the directory, and what came of the connectivity check."""
+
+    entry: Entry
+    reply: Reply
+
+
+def ask(
+    ports: Ports, actor: Actor, code: PackCode, *, context: str, associated: bool | None
+) -> tuple[Asking, Resale]:
+    """Ask whoever the directory names for this GTIN and expiry date.
+
+    Args:
+        ports: the world.
+        actor: who asks; the GLN of their site is the `reqGLN`.
+        code: the pack, with lot and expiry, which the standard needs.
+        context: the purpose, one of `ports.vrs.contexts`.
+        associated: has the return its transaction data? None when nobody said.
+    """
+    now, corr_uuid = ports.clock(), str(ports.new_id())
+    reply = _reply(ports, actor, code, context, corr_uuid)
+    asking = Asking(
+        asked=reply.asked,
+        answer=reply.answer,
+        corr_uuid=corr_uuid if reply.exchanges else None,
+        responder_gln=reply.responder_gln,
+        at=now,
+        detail=reply.detail,
+    )
+    resale = decide_resale(
+        _own(ports, actor, code),
+        asking,
+        expiry=code.expiry,
+        today=ports.local_date(now, actor.site.timezone),
+        window_days=ports.vrs.window_days,
+        associated=associated,
+    )
+    asked = AskedQuestion(
+        question_id=UUID(corr_uuid),
+        code=code,
+        context=context,
+        site_gln=actor.site.gln,
+        client_id=actor.client_id,
+        asking=asking,
+        resale=resale,
+        exchanges=reply.exchanges,
+    )
+    _keep(ports, asked, now)
+    return asking, resale
+
+
+def reach(ports: Ports, actor: Actor, gtin: str) -> Sequence[Reached]:
+    """Check the connection to every service that the directory names for a GTIN."""
+    return [
+        Reached(entry, ports.vrs.network.connectivity(entry, gtin, actor.site.gln, ports.vrs.contexts[0]))
+        for entry in ports.vrs.directory.entries(gtin)
+    ]
+
+
+def _reply(ports: Ports, actor: Actor, code: PackCode, context: str, corr_uuid: str) -> Reply:
+    if code.lot is None or code.expiry is None:
+        return Reply(Asked.NOT_ASKED, detail="lot and expiry are needed")
+    entry = choose(ports.vrs.directory.entries(code.gtin), code.expiry)
+    if entry is None:
+        return Reply(Asked.UNKNOWN_GTIN, detail="not in the directory")
+    return ports.vrs.network.ask(Question(code, entry, context, actor.site.gln, corr_uuid))
+
+
+def _own(ports: Ports, actor: Actor, code: PackCode) -> Decision | None:
+    """What our own rules say, where the pack is in our repository too."""
+    found = ports.reader.find(code)
+    if found.pack is None:
+        return None
+    return decide(profile_of(found), attempt_of(ports, actor, Action.LOOK, Scan(code, Context())), found)
+
+
+def _keep(ports: Ports, asked: AskedQuestion, now: datetime) -> None:
+    """The evidence, the attempt in the journal, and of a suspicious answer the alert, all or nothing."""
+    code = asked.code
+    event = PackEvent(
+        event_id=asked.question_id,
+        gtin=code.gtin,
+        serial=code.serial,
+        operation=OPERATION,
+        reason=asked.context,
+        code=asked.resale.code,
+        accepted=asked.resale.resale == "yes",
+        version=None,
+        state_before=None,
+        state_after=None,
+        site_gln=asked.site_gln,
+        client_id=asked.client_id,
+        received_at=now,
+        occurred_at=None,
+        details={
+            "asked": asked.asking.asked.value,
+            "responder_gln": asked.asking.responder_gln,
+            "lot": code.lot,
+            "expiry": code.expiry.iso() if code.expiry else None,
+        },
+    )
+    alert = NewAlert(
+        alert_id=ports.new_id(),
+        gtin=code.gtin,
+        serial=code.serial,
+        lot=code.lot,
+        expiry=code.expiry,
+        site_gln=asked.site_gln,
+        client_id=asked.client_id,
+        code=ALERT,
+        cause=asked.resale.code,
+        operation=OPERATION,
+        event_id=asked.question_id,
+        raised_at=now,
+        details={"responder_gln": asked.asking.responder_gln},
+    )
+
+    def work(tx: Transaction) -> None:
+        tx.record_question(asked)
+        if is_suspicious(asked.asking, asked.resale):
+            tx.raise_alert(alert)
+        tx.record(event, None)
+
+    ports.store.run(work)

@@ -1,0 +1,261 @@
+"""Returns sessions in a transaction: everything is counted from rows, so that no scan is ever lost.
+
+A scan holds its session's row shared and a close takes it alone: what a close sees is all that there will be.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy.exc import OperationalError
+
+from verifier.domain.expiry import Expiry
+from verifier.domain.journal import Claim, Fault, Replay
+from verifier.domain.pack import State
+from verifier.domain.resale import Asked
+from verifier.domain.returns import (
+    ANSWER_DUE,
+    MOST_IN_A_CASE,
+    CasePack,
+    FirstScan,
+    ReturnedPack,
+    ReturnsEvent,
+    ReturnsLine,
+    ReturnsTotals,
+    Session,
+    SessionQuery,
+    TransactionData,
+)
+from verifier.storage import direct, statements
+from verifier.storage import returns_statements as sql
+from verifier.storage.rows import gtin_of
+
+_LOCK_NOT_AVAILABLE = "55P03"
+_NO_PRODUCT = 0
+"""For the key of a step that is of a session and not of one product."""
+_IN_TRADE = frozenset({State.ACTIVE, State.LOCKED})
+
+
+class Returns:
+    """See `services.ports.Returns`."""
+
+    def __init__(self, session: direct.Session) -> None:
+        self._session = session
+
+    # Once only.
+
+    def claim(self, claim: Claim) -> Replay | Fault | None:
+        """Take the key; a twin under way is waited for, two seconds at most."""
+        values = {
+            "client_id": claim.client_id,
+            "key": claim.key,
+            "digest": claim.digest,
+            "gtin": _NO_PRODUCT,
+            "serial": None,
+            "event_id": claim.event_id,
+            "created_at": claim.at,
+        }
+        try:
+            taken = self._session.run(statements.CLAIM, values).fetchone()
+        except OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+                raise
+            return Fault(
+                "idempotency_in_progress", "A request with this key is under way; ask again in a moment."
+            )
+        return None if taken else self.stored(claim)
+
+    def stored(self, claim: Claim) -> Replay | Fault | None:
+        """The answer that was given under this key; None where it was not used yet."""
+        values = {"client_id": claim.client_id, "key": claim.key}
+        row = self._session.run(sql.STORED, values).fetchone()
+        if row is None:
+            return None
+        if row.digest != claim.digest:
+            return Fault(
+                "idempotency_key_reused",
+                "This key was used for another request; use a new key for a new request.",
+            )
+        return Replay(row.answer.encode(), accepted=True)
+
+    # Sessions.
+
+    def open(self, session: Session, lines: Sequence[ReturnsLine]) -> None:
+        """Write it down with its list."""
+        values = {name: getattr(session, name) for name in Session.__dataclass_fields__ if name != "id"}
+        self._session.run(sql.OPEN, values | {"session_id": session.id})
+        columns = {
+            "gtins": [int(line.gtin) for line in lines],
+            "serials": [line.serial or "" for line in lines],
+            "lots": [line.lot or "" for line in lines],
+            "counts": [line.count for line in lines],
+        }
+        self._session.run(sql.EXPECT, columns | {"session_id": session.id})
+
+    def read(self, session_id: UUID) -> tuple[Session, str | None] | None:
+        """The session, and its summary once it is closed."""
+        return _session_of(self._session.run(sql.READ, {"session_id": session_id}).fetchone())
+
+    def hold(self, session_id: UUID) -> Session | None:
+        """The session, that nobody closes before the end of this transaction."""
+        found = _session_of(self._session.run(sql.HOLD, {"session_id": session_id}).fetchone())
+        return found[0] if found else None
+
+    def seize(self, session_id: UUID) -> Session | None:
+        """The session for ourselves alone, after every scan that is under way."""
+        found = _session_of(self._session.run(sql.SEIZE, {"session_id": session_id}).fetchone())
+        return found[0] if found else None
+
+    def close(self, session: Session, answer: Any) -> None:
+        """For ever, with the answer that it got."""
+        values = {"session_id": session.id, "closed_at": session.closed_at, "closed_by": session.closed_by}
+        self._session.run(sql.CLOSE, values | {"summary": msgspec.json.encode(answer).decode()})
+
+    def page(self, query: SessionQuery) -> list[Session]:
+        """Newest first."""
+        instant, session_id = query.before or (None, None)
+        values = {
+            "site": query.site,
+            "reference": query.reference,
+            "open": None if query.status is None else query.status == "open",
+            "instant": instant,
+            "session_id": session_id,
+            "limit": query.limit,
+        }
+        found = (_session_of(row) for row in self._session.run(sql.PAGE, values))
+        return [pair[0] for pair in found if pair is not None]
+
+    # Packs.
+
+    def first(self, session_id: UUID, gtin: str, serial: str) -> FirstScan | None:
+        """Who counted this pack, if anybody did."""
+        values = {"session_id": session_id, "gtin": int(gtin), "serial": serial}
+        row = self._session.run(sql.FIRST, values).fetchone()
+        return FirstScan(row.event_id, row.scanned_at, row.client_id, row.user_id) if row else None
+
+    def is_listed(self, session_id: UUID, gtin: str, serial: str, lot: str | None) -> bool:
+        """Does the pack, or its lot, stand on the list?"""
+        values = {"session_id": session_id, "gtin": int(gtin), "serial": serial, "lot": lot or ""}
+        return bool(self._session.run(sql.LISTED, values).fetchone()[0])
+
+    def count(self, session_id: UUID, pack: ReturnedPack, expiry: Expiry | None) -> bool:
+        """Count it; False when somebody was first, who has committed by now."""
+        values = _resale_columns(session_id, pack) | {
+            "lot": pack.lot,
+            "expiry": expiry.number() if expiry else None,
+            "sscc": pack.sscc,
+            "listed": pack.listed,
+            "event_id": pack.event_id,
+            "scanned_at": pack.scanned_at,
+            "client_id": pack.client_id,
+            "user_id": pack.user,
+        }
+        return self._session.run(sql.COUNT, values).fetchone() is not None
+
+    def renew(self, session_id: UUID, pack: ReturnedPack) -> bool:
+        """What is known of a pending pack by now; False when it is not pending any more."""
+        return bool(self._session.run(sql.RENEW, _resale_columns(session_id, pack)).rowcount)
+
+    def case(self, session_id: UUID, sscc: str) -> tuple[list[CasePack], int]:
+        """The packs that are stored with this SSCC, by GTIN and serial, and how many are counted already.
+
+        Of a case that is too large, one pack more than it may have.
+        """
+        values = {"sscc": sscc, "limit": MOST_IN_A_CASE + 1}
+        packs = [
+            CasePack(
+                gtin=gtin_of(row.gtin),
+                serial=row.serial,
+                lot=row.lot,
+                expiry=Expiry.from_number(row.expiry),
+                gone=State(row.state) not in _IN_TRADE,
+            )
+            for row in self._session.run(sql.CASE, values)
+        ]
+        values = {"sscc": sscc, "session_id": session_id}
+        scanned = int(self._session.run(sql.COUNTED_OF_CASE, values).fetchone().scanned)
+        return sorted(packs, key=lambda pack: (pack.gtin, pack.serial)), scanned
+
+    def pending(self, session_id: UUID, limit: int) -> list[ReturnedPack]:
+        """Those that were asked about longest ago."""
+        values = {"session_id": session_id, "limit": limit}
+        return [_pack_of(row) for row in self._session.run(sql.PENDING, values)]
+
+    def packs(self, session_id: UUID) -> list[ReturnedPack]:
+        """All that were counted, by GTIN and serial."""
+        return [_pack_of(row) for row in self._session.run(sql.ALL, {"session_id": session_id})]
+
+    def missing(self, session_id: UUID, limit: int | None = None) -> list[ReturnsLine]:
+        """What of the list has not come; of a lot, how many packs."""
+        rows = self._session.run(sql.MISSING, {"session_id": session_id, "limit": limit})
+        return [
+            ReturnsLine(gtin_of(row.gtin), row.serial or None, row.lot or None, row.short) for row in rows
+        ]
+
+    def totals(self, session_id: UUID, now: datetime) -> ReturnsTotals:
+        """Counted from the rows, in one statement."""
+        values = {"session_id": session_id, "due": now - ANSWER_DUE}
+        row = self._session.run(sql.TOTALS, values).fetchone()
+        listed = row.expected is not None
+        matched = row.expected - row.missing if listed else None
+        return ReturnsTotals(
+            expected=row.expected,
+            matched=matched,
+            extra=row.scanned - matched if matched is not None else None,
+            missing=row.missing if listed else None,
+            scanned=row.scanned,
+            saleable=row.saleable,
+            refused=row.refused,
+            pending=row.pending,
+            overdue=row.overdue,
+            duplicate=row.duplicate,
+            refused_cases=row.refused_cases,
+        )
+
+    def record(self, event: ReturnsEvent, answer: Any) -> None:
+        """Append to the journal of sessions."""
+        values = {name: getattr(event, name) for name in ReturnsEvent.__dataclass_fields__}
+        values["gtin"] = int(event.gtin) if event.gtin else None
+        self._session.run(sql.EVENT, values | {"answer": msgspec.json.encode(answer).decode()})
+
+
+def _resale_columns(session_id: UUID, pack: ReturnedPack) -> dict[str, Any]:
+    names = (
+        "serial",
+        "resale",
+        "code",
+        "next_step",
+        "verdict",
+        "asked",
+        "corr_uuid",
+        "responder_gln",
+        "asked_at",
+    )
+    return {name: getattr(pack, name) for name in names} | {"session_id": session_id, "gtin": int(pack.gtin)}
+
+
+def _session_of(row: Any | None) -> tuple[Session, str | None] | None:
+    if row is None:
+        return None
+    names = [name for name in Session.__dataclass_fields__ if name not in {"id", "transaction_data"}]
+    fields = {name: getattr(row, name) for name in names}
+    data = TransactionData(row.transaction_data)
+    return Session(id=row.session_id, transaction_data=data, **fields), row.summary
+
+
+def _pack_of(row: Any) -> ReturnedPack:
+    same = [
+        name
+        for name in ReturnedPack.__dataclass_fields__
+        if name not in {"gtin", "expiry", "asked", "user", "due_at"}
+    ]
+    return ReturnedPack(
+        gtin=gtin_of(row.gtin),
+        expiry=Expiry.from_number(row.expiry).iso() if row.expiry else None,
+        asked=Asked(row.asked),
+        user=row.user_id,
+        due_at=row.scanned_at + ANSWER_DUE if row.resale == "pending" else None,
+        **{name: getattr(row, name) for name in same},
+    )

@@ -1,0 +1,110 @@
+"""The statements of returns sessions."""
+
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import insert
+
+from verifier.storage import tables_returns
+from verifier.storage.direct import Statement
+from verifier.storage.statements import names
+
+STORED = Statement(
+    text(
+        "SELECT i.digest, e.answer FROM idempotency i LEFT JOIN returns_events e ON e.event_id = i.event_id"
+        " WHERE i.client_id = :client_id AND i.key = :key"
+    )
+)
+OPEN = Statement(
+    insert(tables_returns.returns_sessions),
+    *names(tables_returns.returns_sessions, "closed_at", "closed_by", "summary"),
+)
+EXPECT = Statement(
+    text(
+        "INSERT INTO returns_expected (session_id, gtin, serial, lot, count) SELECT :session_id, u.* FROM"
+        " unnest(CAST(:gtins AS bigint[]), CAST(:serials AS text[]), CAST(:lots AS text[]),"
+        " CAST(:counts AS integer[])) AS u"
+    )
+)
+_SESSION = "SELECT * FROM returns_sessions WHERE session_id = :session_id"
+READ = Statement(text(_SESSION))
+HOLD = Statement(text(_SESSION + " FOR SHARE"))
+SEIZE = Statement(text(_SESSION + " FOR UPDATE"))
+CLOSE = Statement(
+    text(
+        "UPDATE returns_sessions SET closed_at = :closed_at, closed_by = :closed_by, summary = :summary"
+        " WHERE session_id = :session_id AND closed_at IS NULL"
+    )
+)
+PAGE = Statement(
+    text(
+        "SELECT * FROM returns_sessions WHERE (CAST(:site AS text) IS NULL OR site_gln = :site)"
+        " AND (CAST(:reference AS text) IS NULL OR reference = :reference)"
+        " AND (CAST(:open AS boolean) IS NULL OR (closed_at IS NULL) = :open)"
+        " AND (CAST(:instant AS timestamptz) IS NULL"
+        "      OR (opened_at, session_id) < (:instant, CAST(:session_id AS uuid)))"
+        " ORDER BY opened_at DESC, session_id DESC LIMIT :limit"
+    )
+)
+FIRST = Statement(
+    text(
+        "SELECT event_id, scanned_at, client_id, user_id FROM returned_packs"
+        " WHERE session_id = :session_id AND gtin = :gtin AND serial = :serial"
+    )
+)
+LISTED = Statement(
+    text(
+        "SELECT EXISTS (SELECT 1 FROM returns_expected WHERE session_id = :session_id AND gtin = :gtin"
+        " AND (serial = :serial OR (serial = '' AND lot = :lot)))"
+    )
+)
+COUNT = Statement(
+    insert(tables_returns.returned_packs)
+    .on_conflict_do_nothing(index_elements=["session_id", "gtin", "serial"])
+    .returning(text("serial")),
+    *names(tables_returns.returned_packs),
+)
+RENEW = Statement(
+    text(
+        "UPDATE returned_packs SET resale = :resale, code = :code, next_step = :next_step,"
+        " verdict = :verdict, asked = :asked, corr_uuid = :corr_uuid, responder_gln = :responder_gln,"
+        " asked_at = :asked_at"
+        " WHERE session_id = :session_id AND gtin = :gtin AND serial = :serial AND resale = 'pending'"
+    )
+)
+CASE = Statement(text("SELECT gtin, serial, lot, expiry, state FROM packs WHERE sscc = :sscc LIMIT :limit"))
+COUNTED_OF_CASE = Statement(
+    text(
+        "SELECT count(*) AS scanned FROM packs k JOIN returned_packs r ON r.session_id = :session_id"
+        " AND r.gtin = k.gtin AND r.serial = k.serial WHERE k.sscc = :sscc"
+    )
+)
+_PACKS = "SELECT * FROM returned_packs WHERE session_id = :session_id"
+ALL = Statement(text(_PACKS + " ORDER BY gtin, serial"))
+PENDING = Statement(text(_PACKS + " AND resale = 'pending' ORDER BY asked_at, gtin, serial LIMIT :limit"))
+# how many packs each line of the list is short of
+_LINES = (
+    "SELECT e.gtin, e.serial, e.lot, e.count, e.count - least(e.count, coalesce(n.n, 0)) AS short"
+    " FROM returns_expected e LEFT JOIN ("
+    "  SELECT gtin, serial, '' AS lot, 1 AS n FROM returned_packs WHERE session_id = :session_id"
+    "  UNION ALL SELECT gtin, '', lot, count(*) FROM returned_packs"
+    "   WHERE session_id = :session_id AND lot IS NOT NULL GROUP BY gtin, lot"
+    " ) n USING (gtin, serial, lot) WHERE e.session_id = :session_id"
+)
+MISSING = Statement(
+    text(f"SELECT * FROM ({_LINES}) l WHERE short > 0 ORDER BY gtin, serial, lot LIMIT :limit")  # noqa: S608
+)
+TOTALS = Statement(
+    text(
+        "SELECT s.expected, p.*, e.*, l.missing FROM returns_sessions s"  # noqa: S608 - our own text
+        " CROSS JOIN (SELECT count(*) AS scanned, count(*) FILTER (WHERE resale = 'yes') AS saleable,"
+        "  count(*) FILTER (WHERE resale = 'no') AS refused,"
+        "  count(*) FILTER (WHERE resale = 'pending') AS pending,"
+        "  count(*) FILTER (WHERE resale = 'pending' AND scanned_at <= :due) AS overdue"
+        "  FROM returned_packs WHERE session_id = :session_id) p"
+        " CROSS JOIN (SELECT count(*) FILTER (WHERE code = 'duplicate') AS duplicate,"
+        "  count(*) FILTER (WHERE starts_with(code, 'case_')) AS refused_cases"
+        "  FROM returns_events WHERE session_id = :session_id AND operation = 'scan') e"
+        f" CROSS JOIN (SELECT CAST(coalesce(sum(short), 0) AS bigint) AS missing FROM ({_LINES}) x) l"
+        " WHERE s.session_id = :session_id"
+    )
+)
+EVENT = Statement(insert(tables_returns.returns_events), *names(tables_returns.returns_events))
