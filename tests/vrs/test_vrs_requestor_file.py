@@ -9,6 +9,9 @@ import pytest
 
 from verifier.cli.main import in_a_sentence
 from verifier.peers.config import CONTEXT, MisconfiguredRequestorError, Requestor, load_requestor
+from verifier.peers.tokens import Grant
+
+GRANT = {"token_url": "https://x.example/token", "client_id": "a", "client_secret": "SECRET"}
 
 
 def loaded(folder: Path, given: Any) -> Requestor:
@@ -49,8 +52,8 @@ def test_everything_can_be_set(tmp_path: Path):
     )
     assert (made.seconds, made.tries, made.window_days, made.contexts) == (3, 2, 180, ("a", "b"))
     basic = "Basic " + b64encode(b"us:p:w").decode()
-    assert made.authorization("https://one.example/verify/gtin/1?x=y") == "Bearer t0ken"
-    assert made.authorization("https://two.example:8443/base/verify?q") == basic
+    assert made.credential("https://one.example/verify/gtin/1?x=y") == "Bearer t0ken"
+    assert made.credential("https://two.example:8443/base/verify?q") == basic
     for other in (
         "https://one.example.evil/verify",
         "https://one.example:8443/verify",
@@ -59,14 +62,21 @@ def test_everything_can_be_set(tmp_path: Path):
         "https://two.example:8443/based/verify",
         "https://three.example/?https://one.example/",
     ):
-        assert made.authorization(other) is None
+        assert made.credential(other) is None
     assert "t0ken" not in repr(made)
+
+
+def test_a_credential_may_be_a_grant(tmp_path: Path):
+    made = loaded(tmp_path, {"credentials": {"https://x.example": GRANT | {"scope": "vrs"}}})
+    assert made.credential("https://x.example/verify") == Grant(**GRANT, scope="vrs")
+    assert "SECRET" not in repr(made)
+    assert "SECRET" not in repr(made.credential("https://x.example/verify"))
 
 
 def test_the_longest_beginning_of_an_address_has_the_credential():
     made = Requestor(credentials={"https://x.example": "Bearer a", "https://x.example/b": "Bearer b"})
-    assert made.authorization("https://x.example/b/verify") == "Bearer b"
-    assert made.authorization("https://x.example/c/verify") == "Bearer a"
+    assert made.credential("https://x.example/b/verify") == "Bearer b"
+    assert made.credential("https://x.example/c/verify") == "Bearer a"
 
 
 @pytest.mark.parametrize(
@@ -105,6 +115,9 @@ def test_the_longest_beginning_of_an_address_has_the_credential():
         {"credentials": {"https://x.example": {"bearer": "SEC\r\nRET"}}},
         {"credentials": {"https://x.example": {"user": "a:b", "password": "SECRET"}}},
         {"credentials": {"https://x.example": {"user": "a"}}},
+        {"credentials": {"https://x.example": GRANT | {"token_url": "http://x.example/token"}}},
+        {"credentials": {"https://x.example": GRANT | {"audience": "y"}}},
+        {"credentials": {"https://x.example": {"token_url": "https://x.example", "client_id": "a"}}},
     ],
 )
 def test_a_file_that_must_not_be_used_is_refused_without_telling_a_secret(tmp_path: Path, given: Any):

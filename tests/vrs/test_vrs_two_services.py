@@ -1,28 +1,13 @@
 """Our own service on both sides: one asks, another one that has the pack answers as the manufacturer."""
 
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from vrs_world import ask, asking_world, enter, foreign
-from werkzeug.serving import make_server
+from vrs_world import ask, asking_world, enter, foreign, served
 from world import World
 
 Pack = dict[str, str]
-
-
-@contextmanager
-def served(world: World) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, world.app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.port}"
-    finally:
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture(scope="module")

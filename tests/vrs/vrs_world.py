@@ -1,11 +1,15 @@
 """A service that asks the network: with a requestor's file, and a directory that is filled by hand."""
 
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import text
+from werkzeug.serving import make_server
 from world import Person, World, new_world
 
 from verifier.domain.directory import Entry, read_entry
@@ -29,6 +33,20 @@ def asking_world(folder: Path, database_url: str, **requestor: Any) -> World:
             requestor_file=file,
         )
     )
+
+
+@contextmanager
+def served(world: World, port: int = 0) -> Iterator[str]:
+    """That service on a port of the loopback, as long as the block lasts."""
+    server = make_server("127.0.0.1", port, world.app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def enter(world: World, gtin: str, url: str, **more: Any) -> None:

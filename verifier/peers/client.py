@@ -1,4 +1,4 @@
-"""One GET to a checked address: over a kept connection, within a deadline, up to a size, no redirect."""
+"""One request to a checked address: over a kept connection, within a deadline, up to a size, no redirect."""
 
 import socket
 import ssl
@@ -20,6 +20,10 @@ from verifier.peers.addresses import AddressRefusedError, Resolver
 _CHUNK = 16 * 1024
 _HOSTS, _KEPT = 100, 8
 _PORTS = {"https": 443, "http": 80}
+
+
+Request = tuple[str, str, dict[str, str], bytes | None]
+"""Method, target, headers, body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,19 @@ class Client:
         self._pools.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
 
     def get(self, url: str, headers: dict[str, str], *, seconds: float, limit: int) -> Answer:
+        """As `send`, for a GET."""
+        return self.send("GET", url, headers, seconds=seconds, limit=limit)
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        *,
+        seconds: float,
+        limit: int,
+        body: bytes | None = None,
+    ) -> Answer:
         """The answer of one request, at most `limit` bytes, within so many seconds.
 
         Raises:
@@ -130,8 +147,12 @@ class Client:
         try:
             return self._exchange(
                 self._pool(parts.scheme, address, host, port),
-                url[url.index("/", len(parts.scheme) + 3) :],
-                headers | {"Host": parts.netloc},
+                (
+                    method,
+                    url[url.index("/", len(parts.scheme) + 3) :],
+                    headers | {"Host": parts.netloc},
+                    body,
+                ),
                 left,
                 limit,
             )
@@ -153,12 +174,14 @@ class Client:
         return self._pools.connection_from_host(address, port, scheme, named)
 
     def _exchange(
-        self, pool: urllib3.HTTPConnectionPool, target: str, headers: dict[str, str], left: float, limit: int
+        self, pool: urllib3.HTTPConnectionPool, request: Request, left: float, limit: int
     ) -> Answer:
+        method, target, headers, sent = request
         response = pool.urlopen(
-            "GET",
+            method,
             target,
             headers=headers,
+            body=sent,
             # connecting and the handshake of TLS have half of it each; the watch sees to the rest
             timeout=urllib3.Timeout(connect=left / 2, read=left),
             retries=False,

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from verifier.domain.directory import url_fault
+from verifier.peers.tokens import Grant
 
 CONTEXT = "dscsaSaleableReturn"
 STANDARD = ("gtin", "exp", "linkType", "context", "reqGLN", "corrUUID", "checkConnectivity")
@@ -43,7 +44,7 @@ class Requestor:
         query: with every question, such as `ctrlPossessAtt`, `email`, `telephone`.
         loopback: may peers be on this machine, without TLS? For tests and the demo.
         ca_file: certificates to trust instead of the system's.
-        credentials: by the beginning of an address, the value of `Authorization`.
+        credentials: by the beginning of an address, the value of `Authorization`, or how to get a token.
     """
 
     seconds: float = 5.0
@@ -58,10 +59,10 @@ class Requestor:
     query: Mapping[str, str] = field(default_factory=dict)
     loopback: bool = False
     ca_file: str | None = None
-    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    credentials: Mapping[str, str | Grant] = field(default_factory=dict, repr=False)
 
-    def authorization(self, url: str) -> str | None:
-        """What to send to this address: that of the longest beginning, up to a whole step of the path."""
+    def credential(self, url: str) -> str | Grant | None:
+        """What is for this address: that of the longest beginning, up to a whole step of the path."""
         path = url.partition("?")[0] + "/"
         fitting = [prefix for prefix in self.credentials if path.startswith(prefix + "/")]
         return self.credentials[max(fitting, key=len)] if fitting else None
@@ -70,7 +71,9 @@ class Requestor:
 def load_requestor(path: Path | None) -> Requestor:
     """The settings of a JSON file with the names of `Requestor`; without one, the defaults.
 
-    A credential is `{"bearer": TOKEN}` or `{"user": NAME, "password": SECRET}`.
+    A credential is `{"bearer": TOKEN}`, `{"user": NAME, "password": SECRET}` or, for a token that the peer
+    gives (RFC 6749 section 4.4), `{"token_url": …, "client_id": …, "client_secret": …}`, also with a
+    `scope`.
 
     Raises:
         MisconfiguredRequestorError: with what is wrong; never with a secret.
@@ -145,7 +148,7 @@ def _texts(name: str, value: Any) -> dict[str, str]:
     return dict(value)
 
 
-def _credential(url: str, held: Any, *, loopback: bool) -> tuple[str, str]:
+def _credential(url: str, held: Any, *, loopback: bool) -> tuple[str, str | Grant]:
     if fault := url_fault(url, loopback=loopback):
         raise ValueError(f"credentials: {fault}")
     parts = urlsplit(url)
@@ -157,4 +160,11 @@ def _credential(url: str, held: Any, *, loopback: bool) -> tuple[str, str]:
         return prefix, f"Bearer {held['bearer']}"
     if names == {"user", "password"} and ":" not in held["user"]:
         return prefix, "Basic " + b64encode(f"{held['user']}:{held['password']}".encode()).decode()
-    raise ValueError(f"credentials of {prefix} are a bearer, or a user and a password")
+    if {"token_url", "client_id", "client_secret"} <= names <= {item.name for item in fields(Grant)}:
+        if fault := url_fault(held["token_url"], loopback=loopback):
+            raise ValueError(f"credentials of {prefix}: token_url: {fault}")
+        return prefix, Grant(**held)
+    raise ValueError(
+        f"credentials of {prefix} are a bearer, or a user and a password, or a token_url with client_id"
+        " and client_secret"
+    )

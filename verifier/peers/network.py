@@ -21,10 +21,11 @@ from verifier.peers.addresses import Resolver
 from verifier.peers.breaker import Breaker
 from verifier.peers.client import Answer, Client, NoAnswerError
 from verifier.peers.config import Requestor
+from verifier.peers.tokens import Grant, Tokens
 
 EVIDENCE = 8 * 1024
 """Characters of an answer that are kept."""
-_OK, _NOT_FOUND, _SERVER_FAULTS = 200, 404, 500
+_OK, _UNAUTHORIZED, _NOT_FOUND, _SERVER_FAULTS = 200, 401, 404, 500
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _BUSY = frozenset({408, 429})  # neither an answer nor a refusal
 _CLIENT_FAULTS = range(400, 500)
@@ -40,6 +41,7 @@ class PeerNetwork:
     def __init__(self, requestor: Requestor, resolver: Resolver | None = None) -> None:
         self._with = requestor
         self._client = Client(resolver or Resolver(loopback=requestor.loopback), ca_file=requestor.ca_file)
+        self._tokens = Tokens(self._client)
         self._breaker = Breaker(requestor.breaker_failures, requestor.breaker_seconds)
 
     def ask(self, question: Question) -> Reply:
@@ -118,12 +120,7 @@ class PeerNetwork:
         fault: str | None = None
         status: int | None = None
         try:
-            answer = self._client.get(
-                url,
-                self._headers(url),
-                seconds=max(min(left, self._with.try_seconds), _LEAST_S),
-                limit=self._with.body_limit,
-            )
+            answer = self._answer(url, max(min(left, self._with.try_seconds), _LEAST_S))
             status = answer.status
             again = status >= _SERVER_FAULTS
             fault = f"status_{status}" if status != _OK else None
@@ -137,8 +134,23 @@ class PeerNetwork:
         body = evidence(answer.body) if answer is not None else None
         return Exchange(number, f"GET {url}", sent_at, round(spent, 3), status, body, fault), answer, again
 
-    def _headers(self, url: str) -> dict[str, str]:
-        authorization = self._with.authorization(url)
+    def _answer(self, url: str, seconds: float) -> Answer:
+        """With a token where one is needed; a token that is refused is fetched anew, once."""
+        credential, limit = self._with.credential(url), self._with.body_limit
+        if not isinstance(credential, Grant):
+            return self._client.get(url, self._headers(credential), seconds=seconds, limit=limit)
+        end = time.monotonic() + seconds
+        for last in (False, True):
+            left = max(end - time.monotonic(), _LEAST_S)
+            headers = self._headers(self._tokens.authorization(credential, seconds=left))
+            left = max(end - time.monotonic(), _LEAST_S)
+            answer = self._client.get(url, headers, seconds=left, limit=limit)
+            if answer.status != _UNAUTHORIZED or last:
+                break
+            self._tokens.forget(credential)
+        return answer
+
+    def _headers(self, authorization: str | None) -> dict[str, str]:
         return {
             "Accept": "application/json",
             "Accept-Encoding": "identity",
