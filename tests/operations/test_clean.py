@@ -21,7 +21,7 @@ from verifier.storage.database import connect
 from verifier.storage.retention import Cleaner
 
 NOTHING = dict.fromkeys(["packs", "events", "alerts", "idempotency_keys", "counters", "revoked_tokens"], 0)
-NOTHING |= {"presentations": 0, "returns": 0}
+NOTHING |= {"presentations": 0, "returns": 0, "questions": 0}
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ KINDS = {
     "revoked_tokens": "revoked tokens",
     "returns": "rows of closed returns",
     "presentations": "used presentations",
+    "questions": "rows of questions to the network",
 }
 
 

@@ -30,6 +30,7 @@ from verifier.storage.tables import (
     reference_events,
     revoked_tokens,
 )
+from verifier.storage.tables_directory import exchanges, pending, questions
 from verifier.storage.tables_returns import (
     returned_packs,
     returns_events,
@@ -60,9 +61,8 @@ def sweeps(now: datetime) -> tuple[Sweep, ...]:
     closed_before = midnight(cutoff(years[Start.CONCLUSION], now))
 
     def of_unknown_packs(event: FromClause) -> ColumnElement[bool]:
-        needed = alerts.c.closed_at.is_(None) | (alerts.c.closed_at >= closed_before)
-        of_it = and_(alerts.c.gtin == event.c.gtin, alerts.c.serial == event.c.serial)
-        return and_(event.c.received_at < seen_before, _never_loaded(event), ~exists().where(of_it, needed))
+        old = event.c.received_at < seen_before
+        return and_(old, _never_loaded(event), ~_alert_needs(event, closed_before))
 
     def concluded(alert: FromClause) -> ColumnElement[bool]:
         closed = and_(alert.c.closed_at.is_not(None), alert.c.closed_at < closed_before)
@@ -78,6 +78,13 @@ def sweeps(now: datetime) -> tuple[Sweep, ...]:
         """Six years from the close; an open session has no clock."""
         closed = returns_sessions.c.closed_at < closed_before
         return exists().where(returns_sessions.c.session_id == row.c.session_id, closed)
+
+    def asked(question: FromClause) -> ColumnElement[bool]:
+        """Six years from the question; an alert of the pack that is still needed keeps it."""
+        return and_(question.c.asked_at < seen_before, ~_alert_needs(question, closed_before))
+
+    def exchanged(exchange: FromClause) -> ColumnElement[bool]:
+        return exists().where(questions.c.question_id == exchange.c.question_id, asked(questions))
 
     def idle(counter: FromClause) -> ColumnElement[bool]:
         return or_(
@@ -95,12 +102,21 @@ def sweeps(now: datetime) -> tuple[Sweep, ...]:
         Sweep("events", events, of_unknown_packs),
         Sweep("alerts", alerts, concluded),
         *(Sweep("returns", table, returned) for table in RETURNS),
+        Sweep("questions", exchanges, exchanged),
+        Sweep("questions", questions, asked),
+        Sweep("questions", pending, lambda waiting: waiting.c.last_asked_at < seen_before),
     )
 
 
 def midnight(day: date) -> datetime:
     """The instant at which that day begins, UTC."""
     return datetime.combine(day, time(), UTC)
+
+
+def _alert_needs(row: FromClause, closed_before: datetime) -> ColumnElement[bool]:
+    """Is there an alert of this pack that is open, or was closed since?"""
+    needed = alerts.c.closed_at.is_(None) | (alerts.c.closed_at >= closed_before)
+    return exists().where(alerts.c.gtin == row.c.gtin, alerts.c.serial == row.c.serial, needed)
 
 
 def _never_loaded(row: FromClause) -> ColumnElement[bool]:
