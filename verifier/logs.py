@@ -9,7 +9,15 @@ from traceback import extract_tb
 from typing import Any
 
 import msgspec
-import structlog
+
+# structlog would load rich and pygments, for colours that nobody asks for here: 5 MiB a worker
+_rich = sys.modules.get("rich")
+sys.modules["rich"] = None  # type: ignore[assignment]
+import structlog  # noqa: E402
+
+del sys.modules["rich"]
+if _rich is not None:
+    sys.modules["rich"] = _rich
 
 _requests = logging.getLogger("verifier.request")
 _SECRET = re.compile(r"(?i)\b(bearer|basic)\s+\S+|(client_secret|access_token|assertion|password)=[^&\s]+")

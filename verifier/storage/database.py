@@ -19,7 +19,8 @@ TRANSACTION_MS = 8_000
 def connect(url: str, *, pool: int = 10, autocommit: bool = False) -> Engine:
     """An engine for a PostgreSQL URL, `postgresql://…` or `postgresql+psycopg://…`.
 
-    `autocommit`: each statement is a transaction of its own.
+    `autocommit`: each statement is a transaction of its own. The driver prepares nothing by itself: after a
+    rollback it would deallocate the statements of `direct` too.
     """
     url = url.replace("postgresql://", "postgresql+psycopg://", 1)
     options = (
@@ -33,8 +34,13 @@ def connect(url: str, *, pool: int = 10, autocommit: bool = False) -> Engine:
         max_overflow=0,
         pool_timeout=5,
         pool_use_lifo=True,
-        **{"isolation_level": "AUTOCOMMIT"} if autocommit else {},
-        connect_args={"options": options, "connect_timeout": CONNECT_S, "application_name": "verifier"},
+        **{"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None} if autocommit else {},
+        connect_args={
+            "options": options,
+            "connect_timeout": CONNECT_S,
+            "application_name": "verifier",
+            "prepare_threshold": None,
+        },
     )
 
 

@@ -28,4 +28,4 @@ class DatabaseReader:
 
     def _row(self, query: Statement, values: dict[str, Any]) -> Any:
         with session(self._engine) as opened:
-            return opened.run(query, values).fetchone()
+            return opened.run(query, values).first

@@ -43,7 +43,7 @@ class Directory:
 
         def read() -> Sequence[Entry]:
             with session(self._reads) as opened:
-                return [_entry(row._asdict()) for row in opened.run(_ENTRIES, {"gtin": int(gtin)})]
+                return [_entry(row._asdict()) for row in opened.run(_ENTRIES, {"gtin": int(gtin)}).rows]
 
         return twice(read)
 

@@ -68,7 +68,7 @@ class Ledger:
             IntegrityError: somebody else changed this subject at the same moment.
         """
         with session(self._engine) as opened:
-            held = opened.run(_OF_SUBJECT, {"kind": entry.kind, "subject": entry.subject}).fetchone()
+            held = opened.run(_OF_SUBJECT, {"kind": entry.kind, "subject": entry.subject}).first
             before = held.after if held else None
             opened.run(
                 _ADD,
@@ -90,7 +90,7 @@ class Ledger:
     def log(self, *kinds: Kind) -> list[Change]:
         """Every change of these kinds, oldest first."""
         with session(self._engine) as opened:
-            made = opened.run(_LOG, {"kinds": list(kinds)}).fetchall()
+            made = opened.run(_LOG, {"kinds": list(kinds)}).rows
         return [
             Change(Entry(Kind(row.kind), row.subject, row.after), row.before, row.at, row.who, row.why)
             for row in made
@@ -147,13 +147,13 @@ class Responder:
 
     def _row(self, query: Statement, values: Mapping[str, Any]) -> Any:
         with session(self._engine) as opened:
-            return opened.run(query, values).fetchone()
+            return opened.run(query, values).first
 
     def present(self, digest: bytes, request: bytes, until: datetime) -> bool:
         """Use a presentation for this request: False when it was used for another one before."""
         values = {"digest": digest, "request": request, "until": until}
         with session(self._engine) as opened:
-            return bytes(opened.run(_PRESENT, values).fetchone().request) == request
+            return bytes(opened.run(_PRESENT, values).first.request) == request
 
     def _read(self) -> list[Entry]:
         with session(self._engine) as opened:
@@ -161,5 +161,5 @@ class Responder:
 
 
 def _entries(opened: Session) -> list[Entry]:
-    newest = opened.run(_NEWEST).fetchall()
+    newest = opened.run(_NEWEST).rows
     return [Entry(Kind(row.kind), row.subject, row.after) for row in newest]

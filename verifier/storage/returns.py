@@ -58,7 +58,7 @@ class Returns:
             "created_at": claim.at,
         }
         try:
-            taken = self._session.run(statements.CLAIM, values).fetchone()
+            taken = self._session.run(statements.CLAIM, values).first
         except OperationalError as error:
             if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
                 raise
@@ -70,7 +70,7 @@ class Returns:
     def stored(self, claim: Claim) -> Replay | Fault | None:
         """The answer that was given under this key; None where it was not used yet."""
         values = {"client_id": claim.client_id, "key": claim.key}
-        row = self._session.run(sql.STORED, values).fetchone()
+        row = self._session.run(sql.STORED, values).first
         if row is None:
             return None
         if row.digest != claim.digest:
@@ -96,16 +96,16 @@ class Returns:
 
     def read(self, session_id: UUID) -> tuple[Session, str | None] | None:
         """The session, and its summary once it is closed."""
-        return _session_of(self._session.run(sql.READ, {"session_id": session_id}).fetchone())
+        return _session_of(self._session.run(sql.READ, {"session_id": session_id}).first)
 
     def hold(self, session_id: UUID) -> Session | None:
         """The session, that nobody closes before the end of this transaction."""
-        found = _session_of(self._session.run(sql.HOLD, {"session_id": session_id}).fetchone())
+        found = _session_of(self._session.run(sql.HOLD, {"session_id": session_id}).first)
         return found[0] if found else None
 
     def seize(self, session_id: UUID) -> Session | None:
         """The session for ourselves alone, after every scan that is under way."""
-        found = _session_of(self._session.run(sql.SEIZE, {"session_id": session_id}).fetchone())
+        found = _session_of(self._session.run(sql.SEIZE, {"session_id": session_id}).first)
         return found[0] if found else None
 
     def close(self, session: Session, answer: Any) -> None:
@@ -124,7 +124,7 @@ class Returns:
             "session_id": session_id,
             "limit": query.limit,
         }
-        found = (_session_of(row) for row in self._session.run(sql.PAGE, values))
+        found = (_session_of(row) for row in self._session.run(sql.PAGE, values).rows)
         return [pair[0] for pair in found if pair is not None]
 
     # Packs.
@@ -132,13 +132,13 @@ class Returns:
     def first(self, session_id: UUID, gtin: str, serial: str) -> FirstScan | None:
         """Who counted this pack, if anybody did."""
         values = {"session_id": session_id, "gtin": int(gtin), "serial": serial}
-        row = self._session.run(sql.FIRST, values).fetchone()
+        row = self._session.run(sql.FIRST, values).first
         return FirstScan(row.event_id, row.scanned_at, row.client_id, row.user_id) if row else None
 
     def is_listed(self, session_id: UUID, gtin: str, serial: str, lot: str | None) -> bool:
         """Does the pack, or its lot, stand on the list?"""
         values = {"session_id": session_id, "gtin": int(gtin), "serial": serial, "lot": lot or ""}
-        return bool(self._session.run(sql.LISTED, values).fetchone()[0])
+        return bool(self._session.run(sql.LISTED, values).first[0])
 
     def count(self, session_id: UUID, pack: ReturnedPack, expiry: Expiry | None) -> bool:
         """Count it; False when somebody was first, who has committed by now."""
@@ -152,11 +152,11 @@ class Returns:
             "client_id": pack.client_id,
             "user_id": pack.user,
         }
-        return self._session.run(sql.COUNT, values).fetchone() is not None
+        return self._session.run(sql.COUNT, values).first is not None
 
     def renew(self, session_id: UUID, pack: ReturnedPack) -> bool:
         """What is known of a pending pack by now; False when it is not pending any more."""
-        return bool(self._session.run(sql.RENEW, _resale_columns(session_id, pack)).rowcount)
+        return bool(self._session.run(sql.RENEW, _resale_columns(session_id, pack)).count)
 
     def case(self, session_id: UUID, sscc: str) -> tuple[list[CasePack], int]:
         """The packs that are stored with this SSCC, by GTIN and serial, and how many are counted already.
@@ -172,24 +172,24 @@ class Returns:
                 expiry=Expiry.from_number(row.expiry),
                 gone=State(row.state) not in _IN_TRADE,
             )
-            for row in self._session.run(sql.CASE, values)
+            for row in self._session.run(sql.CASE, values).rows
         ]
         values = {"sscc": sscc, "session_id": session_id}
-        scanned = int(self._session.run(sql.COUNTED_OF_CASE, values).fetchone().scanned)
+        scanned = int(self._session.run(sql.COUNTED_OF_CASE, values).first.scanned)
         return sorted(packs, key=lambda pack: (pack.gtin, pack.serial)), scanned
 
     def pending(self, session_id: UUID, limit: int) -> list[ReturnedPack]:
         """Those that were asked about longest ago."""
         values = {"session_id": session_id, "limit": limit}
-        return [_pack_of(row) for row in self._session.run(sql.PENDING, values)]
+        return [_pack_of(row) for row in self._session.run(sql.PENDING, values).rows]
 
     def packs(self, session_id: UUID) -> list[ReturnedPack]:
         """All that were counted, by GTIN and serial."""
-        return [_pack_of(row) for row in self._session.run(sql.ALL, {"session_id": session_id})]
+        return [_pack_of(row) for row in self._session.run(sql.ALL, {"session_id": session_id}).rows]
 
     def missing(self, session_id: UUID, limit: int | None = None) -> list[ReturnsLine]:
         """What of the list has not come; of a lot, how many packs."""
-        rows = self._session.run(sql.MISSING, {"session_id": session_id, "limit": limit})
+        rows = self._session.run(sql.MISSING, {"session_id": session_id, "limit": limit}).rows
         return [
             ReturnsLine(gtin_of(row.gtin), row.serial or None, row.lot or None, row.short) for row in rows
         ]
@@ -197,7 +197,7 @@ class Returns:
     def totals(self, session_id: UUID, now: datetime) -> ReturnsTotals:
         """Counted from the rows, in one statement."""
         values = {"session_id": session_id, "due": now - ANSWER_DUE}
-        row = self._session.run(sql.TOTALS, values).fetchone()
+        row = self._session.run(sql.TOTALS, values).first
         listed = row.expected is not None
         matched = row.expected - row.missing if listed else None
         return ReturnsTotals(

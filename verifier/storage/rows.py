@@ -14,7 +14,8 @@ _FIND = """
 SELECT p.gtin, p.profile, p.name, p.strength, p.form, p.pack_size, p.ppn, p.nhrn, p.manufacturer_gln,
        p.withdrawn, k.serial, k.lot, k.expiry, k.state, k.version, k.state_since, k.state_site,
        b.recalled, b.on_hold,
-       EXISTS (SELECT 1 FROM batches x WHERE x.gtin = p.gtin AND x.lot = :lot) AS lot_known
+       CASE WHEN k.serial IS NULL
+            THEN EXISTS (SELECT 1 FROM batches x WHERE x.gtin = p.gtin AND x.lot = :lot) END AS lot_known
   FROM products p
   LEFT JOIN packs k ON k.gtin = p.gtin AND k.serial = :serial
   LEFT JOIN batches b ON b.gtin = k.gtin AND b.lot = k.lot
@@ -43,7 +44,7 @@ def found_of(row: Any | None) -> Found:
         return Found(None)
     product = product_of(row)
     if row.serial is None:
-        return Found(product, lot_known=row.lot_known)
+        return Found(product, lot_known=bool(row.lot_known))
     batch = Batch(product.gtin, row.lot, bool(row.recalled), bool(row.on_hold))
     return Found(product, pack_of(row), batch, lot_known=True)
 

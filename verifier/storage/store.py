@@ -140,7 +140,7 @@ class Transaction:
             "created_at": claim.at,
         }
         try:
-            taken = self._session.run(statements.CLAIM, values).fetchone()
+            taken = self._session.run(statements.CLAIM, values).first
         except OperationalError as error:
             if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
                 raise
@@ -151,7 +151,7 @@ class Transaction:
 
     def _stored(self, claim: Claim) -> Replay | Fault:
         names = {"client_id": claim.client_id, "key": claim.key}
-        row = self._session.run(statements.STORED, names).fetchone()
+        row = self._session.run(statements.STORED, names).first
         if row.digest != claim.digest:
             return Fault(
                 "idempotency_key_reused",
@@ -159,7 +159,7 @@ class Transaction:
             )
         if row.serial is None:
             self._references = True
-            answer = self._session.run(statements.STORED_REFERENCE, names).fetchone()[0]
+            answer = self._session.run(statements.STORED_REFERENCE, names).first[0]
             return Replay(answer.encode(), accepted=True)
         if row.version:
             self._shown[gtin_of(row.gtin), row.serial] = row.version
@@ -173,14 +173,14 @@ class Transaction:
             "sequence": device.sequence,
             "event_id": event_id,
         }
-        return self._session.run(statements.DEVICE, values).fetchone() is not None
+        return self._session.run(statements.DEVICE, values).first is not None
 
     # Packs.
 
     def find(self, code: PackCode) -> Found:
         """From the database itself, never from the cache."""
         query, values = find_query(code)
-        found = found_of(self._session.run(query, values).fetchone())
+        found = found_of(self._session.run(query, values).first)
         if found.pack is not None and found.pack.version:
             self._shown[found.pack.gtin, found.pack.serial] = found.pack.version
         return found
@@ -195,7 +195,7 @@ class Transaction:
             "now": now,
             "site": site_gln,
         }
-        if self._session.run(statements.MOVE, values).rowcount != 1:
+        if self._session.run(statements.MOVE, values).count != 1:
             return False
         self._moved[pack.gtin, pack.serial] = pack.version + 1
         return True
@@ -205,14 +205,14 @@ class Transaction:
         ppn = ppn_of(code)
         if ppn is None:
             return int(code.gtin)
-        row = self._session.run(statements.CANONICAL, {"gtin": int(code.gtin), "ppn": ppn}).fetchone()
+        row = self._session.run(statements.CANONICAL, {"gtin": int(code.gtin), "ppn": ppn}).first
         return int(row.gtin) if row else int(code.gtin)
 
     # Counters, alerts, journal.
 
     def count(self, site_gln: str, scope: str) -> int:
         """One more, and how many there are now."""
-        return int(self._session.run(statements.COUNT, {"site": site_gln, "scope": scope}).fetchone()[0])
+        return int(self._session.run(statements.COUNT, {"site": site_gln, "scope": scope}).first[0])
 
     def raise_alert(self, alert: NewAlert) -> AlertRef:
         """One alert for the same pack, site, code and UTC day."""
@@ -234,7 +234,7 @@ class Transaction:
             "event_id": alert.event_id,
             "details": _json(alert.details),
         }
-        row = self._session.run(statements.RAISE, values).fetchone()
+        row = self._session.run(statements.RAISE, values).first
         return AlertRef(str(row.alert_id), row.code, row.cause, row[3])
 
     def record(self, event: PackEvent, answer: Any) -> None:
@@ -245,13 +245,13 @@ class Transaction:
 
     def product(self, gtin: str) -> Product | None:
         """Locked, so that two commands on one product come one after the other."""
-        row = self._session.run(statements.PRODUCT, {"gtin": int(gtin)}).fetchone()
+        row = self._session.run(statements.PRODUCT, {"gtin": int(gtin)}).first
         return product_of(row) if row else None
 
     def mark_batch(self, gtin: str, lot: str, *, recalled: bool | None, on_hold: bool | None) -> str:
         """The overlays that are given; the strongest word for what the batch is now."""
         values = {"gtin": int(gtin), "lot": lot, "recalled": recalled, "on_hold": on_hold}
-        row = self._session.run(statements.BATCH, values).fetchone()
+        row = self._session.run(statements.BATCH, values).first
         self._references = True
         return "recalled" if row.recalled else "on_hold" if row.on_hold else "active"
 
