@@ -16,6 +16,7 @@ from verifier.domain.journal import Claim, Fault, NewAlert, Replay
 from verifier.domain.lifecycle import Operation
 from verifier.domain.pack import State
 from verifier.domain.scan import Device
+from verifier.storage.direct import Session
 from verifier.storage.store import Transaction
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
@@ -234,21 +235,21 @@ def test_a_connection_that_is_lost_at_the_commit_is_asked_about_by_the_key(
     settled: list[tuple[Any, ...]] = []
     settle = process.cache.settle
     monkeypatch.setattr(process.cache, "settle", lambda *change: settled.append(change) or settle(*change))
-    commit = psycopg.Connection.commit
+    commit = Session.commit
     lost: list[None] = []
 
-    def losing(connection: psycopg.Connection[Any]) -> None:
+    def losing(session: Session) -> None:
         if lost:
-            commit(connection)
+            commit(session)
             return
         lost.append(None)
         if fate == "kept":
-            commit(connection)
-        connection.close()
-        raise psycopg.OperationalError("the connection was lost")
+            commit(session)
+        session._connection.close()
+        raise session._translated(psycopg.OperationalError("the connection was lost"), "COMMIT")
 
     def dispense() -> str:
-        monkeypatch.setattr(psycopg.Connection, "commit", losing)
+        monkeypatch.setattr(Session, "commit", losing)
         return process.dispense(pack, key)
 
     assert dispense() == ("replay" if fate == "kept" else "ok")

@@ -4,16 +4,10 @@ It starts the service as a user would, decodes pictures of packs, and speaks to 
 Whatever does not come out as it must ends the demo with exit code 1.
 """
 
-import json
-import os
-import socket
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +21,8 @@ from scanner_client.decode import decode_file
 from scanner_client.display import show_result
 from scanner_client.remote import Remote
 from scanner_client.samples import write_samples
+from verifier.cli.demo_network import network
+from verifier.cli.demo_places import DemoFailed, Place
 
 LOOK = {"green": "bold green", "amber": "bold yellow", "red": "bold red", "grey": "bold"}
 PEOPLE = {
@@ -36,11 +32,6 @@ PEOPLE = {
     "wholesaler": ("4012345000047", "wholesaler", "verify returns"),
     "authority": ("4012345000061", "authority", "verify recalls:write alerts:read audit:read"),
 }
-START_S = 60
-
-
-class DemoFailed(Exception):
-    """Something did not come out as it must."""
 
 
 class Desk:
@@ -67,6 +58,7 @@ class Demo:
 
     def __init__(self, folder: Path, console: Console) -> None:
         self.folder = folder
+        self.place = Place(folder)
         self.console = console
         self.pictures: list[dict[str, Any]] = []
         self.desks: dict[str, Desk] = {}
@@ -144,20 +136,20 @@ class Demo:
         verdict = self.one("wholesaler", "returns_check", "clean_2", ("green", "ok"))
         self.expect("resale", verdict["resale"], "yes")
 
-    def recall(self, post: Any) -> None:
+    def recall(self) -> None:
         """A recall is known everywhere when its answer arrives."""
         self.step("The authority recalls a batch, and the next scan anywhere knows it")
         pack = self.entry("clean_3")["packs"][0]
         body = {"gtin": pack["gtin"], "lot": pack["lot"], "reason": "cracked ampoules"}
-        answer = post("/v1/batches/recall", body)
+        answer = self.place.api(self.tokens["authority"], "/v1/batches/recall", body)
         self.expect("recall", answer.get("status"), "recalled")
         self.one("corner pharmacy", "dispense", "clean_3", ("red", "recalled"))
 
-    def alerts(self, get: Any) -> None:
+    def alerts(self) -> None:
         """What the authority sees."""
         self.step("The alerts that were raised, as the authority sees them")
         table = Table("code", "cause", "site", "GTIN", "serial", "count", box=None, padding=(0, 2, 0, 3))
-        found = get("/v1/alerts")["alerts"]
+        found = self.place.api(self.tokens["authority"], "/v1/alerts")["alerts"]
         for alert in reversed(found):
             serial = f"…{alert['serial'][-4:]}"
             table.add_row(
@@ -165,6 +157,13 @@ class Demo:
             )
         self.console.print(table)
         self.expect("alert codes", sorted(a["code"] for a in found), ["A2", "A3", "A68", "A7"])
+
+    def network(self) -> None:
+        """A return whose packs only other services know."""
+        self.step(
+            "In the US: a wholesaler's returns desk asks the manufacturers' own services (GS1 messages)"
+        )
+        network(self.folder, self.console)
 
 
 @click.command()
@@ -177,88 +176,29 @@ def demo() -> None:
         show = Demo(folder, console)
         show.pictures = write_samples(folder, today=datetime.now(UTC).date())["pictures"]
         try:
-            with service(folder) as address:
-                prepare(show, address)
+            click.echo("Starting the service with its own PostgreSQL and Redis …", err=True)
+            with show.place.serving():
+                prepare(show)
                 show.decode()
                 show.verify()
                 show.changes()
-                show.recall(lambda path, body: api(show, address, "authority", path, body))
-                show.alerts(lambda path: api(show, address, "authority", path))
+                show.recall()
+                show.alerts()
+            click.echo("Starting three services more, with their own PostgreSQL and Redis …", err=True)
+            show.network()
         except DemoFailed as failed:
             console.print(f"\n[bold red]The demo failed:[/] {failed}")
-            click.echo((folder / "service.log").read_text(errors="replace")[-4000:], err=True)
             sys.exit(1)
     console.print(f"\n[bold green]Every step came out as it must[/] ({time.monotonic() - started:.0f} s).")
 
 
-@contextmanager
-def service(folder: Path) -> Iterator[str]:
-    """`verifier serve` on a free port with a home of its own; its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    click.echo("Starting the service with its own PostgreSQL and Redis …", err=True)
-    log = (folder / "service.log").open("wb")
-    command = [sys.executable, "-m", "verifier", "serve", "--port", str(port)]
-    process = subprocess.Popen(
-        command, env=environment(folder), stdout=subprocess.PIPE, stderr=log, text=True
-    )
-    try:
-        line = process.stdout.readline() if process.stdout else ""
-        if not line.startswith("ready on "):
-            tail = (folder / "service.log").read_text(errors="replace")[-2000:]
-            raise DemoFailed(f"the service did not start:\n{tail}")
-        yield line.removeprefix("ready on ").strip()
-    finally:
-        process.terminate()
-        process.wait(timeout=START_S)
-        log.close()
-
-
-def environment(folder: Path) -> dict[str, str]:
-    """The environment without anybody's settings, and with a home of the demo's own."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("VERIFIER_")}
-    return kept | {"VERIFIER_HOME": str(folder / "home")}
-
-
-def verifier(folder: Path, *arguments: str) -> Any:
-    """A `verifier` command and its JSON result."""
-    done = subprocess.run(
-        [sys.executable, "-m", "verifier", *arguments],
-        env=environment(folder),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=START_S,
-    )
-    if done.returncode != 0:
-        raise DemoFailed(f"verifier {' '.join(arguments)}: {done.stderr.strip()}")
-    return json.loads(done.stdout)
-
-
-def prepare(show: Demo, address: str) -> None:
+def prepare(show: Demo) -> None:
     """Sites, clients and packs, by the commands that an operator uses."""
     show.step("Sites, clients and packs come in by the command line")
     for name, (gln, kind, scopes) in PEOPLE.items():
-        verifier(show.folder, "site", "add", "--gln", gln, "--name", name, "--type", kind, "--country", "DE")
-        client = verifier(show.folder, "client", "add", f"{name} desk", "--gln", gln, "--scope", scopes)
-        show.tokens[name] = (client["client_id"], client["client_secret"])
-        show.desks[name] = Desk(name, Remote(address, *show.tokens[name]))
+        show.tokens[name] = show.place.client(name, gln, kind, "DE", scopes)
+        show.desks[name] = Desk(name, Remote(show.place.address, *show.tokens[name]))
     for file, profile in (("packs.csv", "eu_fmd"), ("packs-us.csv", "us_dscsa")):
-        result = verifier(show.folder, "load", "--json", "--profile", profile, str(show.folder / file))
+        result = show.place.command("load", "--json", "--profile", profile, str(show.folder / file))
         show.expect(file, result["rejected"], 0)
         show.console.print(f"   {file}: {result['loaded']} packs loaded under {profile}")
-
-
-def api(show: Demo, address: str, name: str, path: str, body: Any = None) -> dict[str, Any]:
-    """A call of the API that the scanner has no command for."""
-    import urllib3  # noqa: PLC0415 - only here
-
-    http: Any = urllib3.PoolManager()
-    client = urllib3.make_headers(basic_auth=":".join(show.tokens[name]))
-    grant = http.request("POST", f"{address}/oauth/token", fields={"grant_type": "client_credentials"},
-                         headers=client, encode_multipart=False).json()  # fmt: skip
-    headers = {"Authorization": f"Bearer {grant['access_token']}", "Idempotency-Key": f"demo-{path}"}
-    method = "GET" if body is None else "POST"
-    answer: dict[str, Any] = http.request(method, f"{address}{path}", json=body, headers=headers).json()
-    return answer
