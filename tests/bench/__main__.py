@@ -107,15 +107,16 @@ class Bench:
         known = min(packs, 1000)
         with self.service() as port, self.bare() as bare_port:
             token = self.token(port)
-            ours, seen, bare = [], [], []
-            for turn in range(self.options.turns):
-                self.say(f"verify, turn {turn + 1} of {self.options.turns}")
-                ours.append(self.verify_run(port, token, packs, turn).rate)
-                bare.append(self.bare_run(bare_port, packs, turn).rate)
-                seen.append(self.verify_run(port, token, known, turn).rate)
-            self.pairs("verify, random packs", "requests/s", ours, bare)
-            self.pairs("verify, packs seen before", "requests/s", seen, bare)
-            rate = statistics.median(ours)
+            rates = []
+            for line, among in (("verify, random packs", packs), ("verify, packs seen before", known)):
+                ours, bare = [], []
+                for turn in range(self.options.turns):
+                    self.say(f"{line}, turn {turn + 1} of {self.options.turns}")
+                    ours.append(self.verify_run(port, token, among, turn).rate)
+                    bare.append(self.bare_run(bare_port, packs, turn).rate)
+                self.pairs(line, "requests/s", ours, bare)
+                rates.append(statistics.median(ours))
+            rate = rates[0]
             self.say(f"verify at {rate / 2:.0f} requests/s, open loop")
             calm = [
                 self.run(
