@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from bench.asking import overhead
 from bench.messages import messages, speak
 from bench.places import Place, csv_of, free_port, serial_of, verifier
 from bench.plain import dispense_rate
-from bench.scale import forget_cache, grow, grown_serial_of
+from bench.scale import forget_cache, grown, grown_serial_of
 from rich.console import Console
 from rich.table import Table
 
@@ -49,11 +49,10 @@ class Bench:
     def say(self, sentence: str) -> None:
         print(sentence, file=sys.stderr, flush=True)
 
-    def pairs(self, line: str, unit: str, ours: list[float], bare: list[float]) -> float:
-        """A line of several turns; its ratio."""
+    def pairs(self, line: str, unit: str, ours: Sequence[float], bare: Sequence[float]) -> None:
+        """A line of several turns."""
         ratio = statistics.median(one / other for one, other in zip(ours, bare, strict=True))
         self.add(line, statistics.median(ours), unit, statistics.median(bare), ratio)
-        return ratio
 
     def add(
         self, line: str, ours: float, unit: str, bare: float | None = None, ratio: float | None = None
@@ -158,22 +157,22 @@ class Bench:
         later = outcome.latencies[len(outcome.latencies) // 2 :]
         self.add("verify with Redis frozen, slowest", max(later) * 1000, "ms")
 
-    def scaling(self, small: int, large: int) -> None:
-        """The same route over a table a hundred times as long; each beside the bare route at that time."""
-        shares, before = [], 0
-        for packs in (small, large):
+    def scaling(self, *sizes: int) -> None:
+        """The same route over a table a hundred times as long, in turns with the short one."""
+        places, rates = [], []
+        for number, packs in enumerate(sizes, 1):
             self.say(f"making a table of {packs:,} packs")
-            grow(self.place, before, packs)
-            before = packs
-            with self.service() as port, self.bare() as bare_port:
-                token = self.token(port)
-                ours, bare = [], []
-                for turn in range(self.options.turns):
-                    self.say(f"verify over {packs:,} packs, turn {turn + 1} of {self.options.turns}")
-                    ours.append(self.verify_run(port, token, packs, turn, grown_serial_of).rate)
-                    bare.append(self.bare_run(bare_port, packs, turn).rate)
-            shares.append(statistics.median(one / other for one, other in zip(ours, bare, strict=True)))
-        self.add(f"verify at {large:,} packs, of that at {small:,}", shares[1], "of bare", shares[0])
+            places.append(grown(self.place, number, packs))
+        with self.service(places[0]) as first, self.service(places[1]) as second:
+            asked = [
+                (port, self.token(port, place), packs)
+                for port, place, packs in zip((first, second), places, sizes, strict=True)
+            ]
+            for turn in range(self.options.turns):
+                self.say(f"verify over {sizes[0]:,} and {sizes[1]:,} packs, turn {turn + 1}")
+                rates.append([self.verify_run(*each, turn, grown_serial_of).rate for each in asked])
+        small, large = zip(*rates, strict=True)
+        self.pairs(f"verify at {sizes[1]:,} packs, bare: at {sizes[0]:,}", "requests/s", large, small)
 
     def verify_run(
         self, port: int, token: str, packs: int, turn: int, serial: Serial = serial_of
@@ -241,8 +240,8 @@ class Bench:
             yield load.request("POST", "/v1/dispense", body_of(*serial_of(number), number), keyed)
 
     @contextmanager
-    def service(self) -> Iterator[int]:
-        with self.place.server(
+    def service(self, place: Place | None = None) -> Iterator[int]:
+        with (place or self.place).server(
             ["verifier", "serve", "--port", "{port}", "--workers", str(WORKERS), "--threads", str(THREADS)]
         ) as port:
             time.sleep(2.5)  # the cache is admitted after a second
@@ -268,8 +267,8 @@ class Bench:
             process.terminate()
             process.wait()
 
-    def token(self, port: int) -> str:
-        return self.place.token(port, GLN, "verify dispense vrs")
+    def token(self, port: int, place: Place | None = None) -> str:
+        return (place or self.place).token(port, GLN, "verify dispense vrs")
 
     def worker_memory(self) -> float:
         return max(self.place.resident_mib(), default=0.0)

@@ -1,11 +1,11 @@
 """Tables of any size, made inside the database: 100,000 packs and 10,000,000 by the same recipe."""
 
 import hashlib
+from dataclasses import replace
 
 import psycopg
-from bench.places import PER_PRODUCT, Place, gtin_of
+from bench.places import PER_PRODUCT, Place, gtin_of, run
 
-_EMPTY = "TRUNCATE packs, batches, events, spool_files"
 _FORGET = "UPDATE control SET cache_on = false, cache_epoch = cache_epoch + 1 WHERE cache_on"
 _PRODUCTS = "INSERT INTO products (gtin, profile, name) SELECT unnest(%s::bigint[]), 'eu_fmd', 'Painaway'"
 _BATCHES = "INSERT INTO batches (gtin, lot) SELECT gtin, 'LOT' || n FROM products, generate_series(0, 49) n"
@@ -13,7 +13,7 @@ _PACKS = """
 INSERT INTO packs (gtin, serial, lot, expiry, state_since)
 SELECT (%(gtins)s::bigint[])[1 + n / %(each)s::bigint], upper(substr(md5(n::text), 1, 13)),
        'LOT' || n %% 50, 20311231, now()
-  FROM generate_series(%(first)s::bigint, %(last)s::bigint) n ORDER BY 1, 2
+  FROM generate_series(0, %(packs)s::bigint - 1) n ORDER BY 1, 2
 """
 
 
@@ -23,16 +23,34 @@ def grown_serial_of(number: int) -> tuple[int, str]:
     return gtin_of(number), digest[:13].upper()
 
 
-def grow(place: Place, before: int, packs: int) -> None:
-    """From `before` packs to `packs`; from 0 the tables are emptied first."""
+def grown(place: Place, number: int, packs: int) -> Place:
+    """A place of its own with so many packs: another database of the same PostgreSQL and Redis."""
+    assert place.running is not None
+    name = f"grown_{number}"
+    with psycopg.connect(place.plain_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    urls = place.running.database_url, place.running.redis_url
+    here = Place(place.folder / name)
+    here.running = replace(
+        place.running,
+        database_url=urls[0].replace("/verifier?", f"/{name}?"),
+        redis_url=urls[1].replace("db=0", f"db={number}"),
+    )
+    here.more = {
+        "VERIFIER_DATABASE_URL": here.running.database_url,
+        "VERIFIER_REDIS_URL": here.running.redis_url,
+    }
+    run(here, "migrate")
+    fill(here, packs)
+    return here
+
+
+def fill(place: Place, packs: int) -> None:
     gtins = [gtin_of(number) for number in range(0, packs, PER_PRODUCT)]
     with psycopg.connect(place.plain_url, autocommit=True) as connection:
-        if not before:
-            connection.execute(_EMPTY)
-            connection.execute(_FORGET)
-        connection.execute(f"{_PRODUCTS} ON CONFLICT DO NOTHING", (gtins,))
-        connection.execute(f"{_BATCHES} ON CONFLICT DO NOTHING")
-        connection.execute(_PACKS, {"gtins": gtins, "each": PER_PRODUCT, "first": before, "last": packs - 1})
+        connection.execute(_PRODUCTS, (gtins,))
+        connection.execute(_BATCHES)
+        connection.execute(_PACKS, {"gtins": gtins, "each": PER_PRODUCT, "packs": packs})
         connection.execute("VACUUM ANALYZE packs")
         connection.execute("CHECKPOINT")
 
