@@ -75,7 +75,11 @@ PARTS = (
     Part(
         "messages",
         ("domain/lms*.py", "services/responder.py"),
-        tuple(f"tests/vrs/test_lms_{name}.py" for name in MESSAGES),
+        (
+            *(f"tests/vrs/test_lms_{name}.py" for name in MESSAGES),
+            "tests/vrs/test_vrs_network.py",
+            "tests/vrs/test_vrs_noise.py",
+        ),
     ),
     Part(
         "questions",
