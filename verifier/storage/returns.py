@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy.exc import OperationalError
 
 from verifier.domain.expiry import Expiry
 from verifier.domain.journal import Claim, Fault, Replay
@@ -28,11 +27,10 @@ from verifier.domain.returns import (
     SessionQuery,
     TransactionData,
 )
-from verifier.storage import direct, statements
+from verifier.storage import claims, direct
 from verifier.storage import returns_statements as sql
 from verifier.storage.rows import gtin_of
 
-_LOCK_NOT_AVAILABLE = "55P03"
 _NO_PRODUCT = 0
 """For the key of a step that is of a session and not of one product."""
 _IN_TRADE = frozenset({State.ACTIVE, State.LOCKED})
@@ -48,23 +46,9 @@ class Returns:
 
     def claim(self, claim: Claim) -> Replay | Fault | None:
         """Take the key; a twin under way is waited for, two seconds at most."""
-        values = {
-            "client_id": claim.client_id,
-            "key": claim.key,
-            "digest": claim.digest,
-            "gtin": _NO_PRODUCT,
-            "serial": None,
-            "event_id": claim.event_id,
-            "created_at": claim.at,
-        }
-        try:
-            taken = self._session.run(statements.CLAIM, values).first
-        except OperationalError as error:
-            if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
-                raise
-            return Fault(
-                "idempotency_in_progress", "A request with this key is under way; ask again in a moment."
-            )
+        taken = claims.take(self._session, claim, _NO_PRODUCT)
+        if isinstance(taken, Fault):
+            return taken
         return None if taken else self.stored(claim)
 
     def stored(self, claim: Claim) -> Replay | Fault | None:
@@ -74,10 +58,7 @@ class Returns:
         if row is None:
             return None
         if row.digest != claim.digest:
-            return Fault(
-                "idempotency_key_reused",
-                "This key was used for another request; use a new key for a new request.",
-            )
+            return claims.REUSED
         return Replay(row.answer.encode(), accepted=True)
 
     # Sessions.

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from verifier.domain.codes import PackCode
 from verifier.domain.journal import Claim, Fault, NewAlert, PackEvent, ReferenceEvent, Replay
@@ -18,7 +18,7 @@ from verifier.domain.pack import Found, Pack, Product, State
 from verifier.domain.questions import AskedQuestion
 from verifier.domain.scan import Device
 from verifier.domain.verdict import AlertRef
-from verifier.storage import questions, statements
+from verifier.storage import claims, questions, statements
 from verifier.storage.direct import Session
 from verifier.storage.direct import session as opened
 from verifier.storage.returns import Returns
@@ -26,8 +26,7 @@ from verifier.storage.rows import find_query, found_of, gtin_of, ppn_of, product
 
 Result = TypeVar("Result")
 ATTEMPTS = 4
-_LOCK_NOT_AVAILABLE = "55P03"
-_AGAIN = frozenset({"40001", "40P01", _LOCK_NOT_AVAILABLE})
+_AGAIN = frozenset({"40001", "40P01", claims.LOCK_NOT_AVAILABLE})
 _log = logging.getLogger(__name__)
 
 
@@ -130,33 +129,16 @@ class Transaction:
     def claim(self, claim: Claim, code: PackCode | None, gtin: str) -> Replay | Fault | None:
         """Take the key; a twin under way is waited for, two seconds at most."""
         canonical = self._canonical(code) if code else int(gtin)
-        values = {
-            "client_id": claim.client_id,
-            "key": claim.key,
-            "digest": claim.digest,
-            "gtin": canonical,
-            "serial": code.serial if code else None,
-            "event_id": claim.event_id,
-            "created_at": claim.at,
-        }
-        try:
-            taken = self._session.run(statements.CLAIM, values).first
-        except OperationalError as error:
-            if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
-                raise
-            return Fault(
-                "idempotency_in_progress", "A request with this key is under way; ask again in a moment."
-            )
+        taken = claims.take(self._session, claim, canonical, code.serial if code else None)
+        if isinstance(taken, Fault):
+            return taken
         return None if taken else self._stored(claim)
 
     def _stored(self, claim: Claim) -> Replay | Fault:
         names = {"client_id": claim.client_id, "key": claim.key}
         row = self._session.run(statements.STORED, names).first
         if row.digest != claim.digest:
-            return Fault(
-                "idempotency_key_reused",
-                "This key was used for another request; use a new key for a new request.",
-            )
+            return claims.REUSED
         if row.serial is None:
             self._references = True
             answer = self._session.run(statements.STORED_REFERENCE, names).first[0]
