@@ -19,8 +19,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from verifier.cli.checks.database import judge, refuse_start
 from verifier.cli.session import running, say
+from verifier.oauth.issuers import load_issuers
 from verifier.oauth.keys import SigningKey
 from verifier.oauth.vrs_file import load_vrs
+from verifier.peers.config import load_requestor
 from verifier.settings import Settings, check_bind, from_env
 from verifier.storage.condition import database_facts
 from verifier.storage.database import connect
@@ -98,13 +100,25 @@ def prepare(ready: Settings, settings: Settings) -> Path:
         engine.dispose()
     check_database(str(ready.database_url))
     SigningKey.load_or_create(settings.signing_key)
-    load_vrs(settings.vrs_file, auth=settings.vrs_auth, credentials=settings.vrs_credentials)
+    check_files(settings)
     folder = settings.home / f"metrics-{os.getpid()}"
     for old in settings.home.glob("metrics-*"):
         if old == folder or not Path(f"/proc/{old.name.removeprefix('metrics-')}").exists():
             shutil.rmtree(old, ignore_errors=True)
     folder.mkdir(mode=0o700)
     return folder
+
+
+def check_files(settings: Settings) -> None:
+    """Read what every worker is going to read, so that a wrong file is told once, in one sentence.
+
+    Raises:
+        MisconfiguredError, MisconfiguredRequestorError: with what is wrong.
+    """
+    if settings.oauth_issuers_file is not None:
+        load_issuers(settings.oauth_issuers_file)
+    load_vrs(settings.vrs_file, auth=settings.vrs_auth, credentials=settings.vrs_credentials)
+    load_requestor(settings.requestor_file)
 
 
 def check_database(url: str) -> None:

@@ -25,7 +25,10 @@ _MOST = {"seconds": 60.0, "try_seconds": 60.0, "tries": 10, "body_limit": 1024 *
 
 
 class MisconfiguredRequestorError(ValueError):
-    """The requestor's file must not be used; the sentence says what is wrong in it."""
+    """The requestor's file must not be used. Behind a code that stays, a sentence says what is wrong."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"requestor_file_unusable: {message}")
 
 
 @dataclass(frozen=True, slots=True)

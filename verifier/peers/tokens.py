@@ -1,5 +1,6 @@
 """Access tokens that peers give to clients (RFC 6749 section 4.4), kept until shortly before they end."""
 
+import re
 import threading
 import time
 from base64 import b64encode
@@ -16,6 +17,7 @@ SPARE_S = 10.0
 LEAST_S, MOST_S = 1.0, 3600.0
 LIMIT = 64 * 1024
 _OK = 200
+_SENDABLE = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750, section 2.1: b64token
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class Tokens:
             token = msgspec.json.decode(answer.body, type=_Token)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             raise NoAnswerError("no_token") from None
-        if token.token_type.lower() != "bearer" or not token.access_token.isascii():
+        if token.token_type.lower() != "bearer" or not _SENDABLE.fullmatch(token.access_token):
             raise NoAnswerError("no_token")
         lives = min(max(token.expires_in - SPARE_S, LEAST_S), MOST_S)
         return token.access_token, asked_at + lives

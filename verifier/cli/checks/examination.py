@@ -7,7 +7,7 @@ from dataclasses import replace
 from sqlalchemy.exc import SQLAlchemyError
 
 from verifier import embedded
-from verifier.cli.checks import cache, database, machine
+from verifier.cli.checks import cache, database, machine, network
 from verifier.cli.checks.finding import Finding, ok, skipped, warning, wrong
 from verifier.embedded import EmbeddedError
 from verifier.settings import BadSettings, Settings, from_env
@@ -28,6 +28,8 @@ def examine(environment: Mapping[str, str] = os.environ) -> Iterator[Finding]:
     yield machine.signing_key(settings)
     yield machine.issuer(settings)
     yield from machine.outside_issuers(settings)
+    yield from network.responder(settings)
+    yield from network.requestor(settings)
     embedded_ones = settings.embedded
     if embedded_ones:
         finding, settings = _attach(settings)

@@ -27,6 +27,9 @@ SUBJECTS = {
     "D025": "Redis replicas",
     "D026": "Redis keys",
     "D027": "cache switch",
+    "D031": "GS1 messages, answering",
+    "D032": "GS1 messages, asking",
+    "D033": "tokens of peers",
 }
 
 
