@@ -189,6 +189,19 @@ class TestOwnRepository:
             told = ask(world.wholesaler, pack)
         assert (told["asked"], told["resale"], told["code"]) == ("verified", "no", "own_state")
 
+    @pytest.mark.parametrize(("lot", "code"), [("OURS", "mismatch"), ("THEIRS", "ok")])
+    def test_a_serial_that_is_missing_in_a_lot_of_ours_is_no_match_in_another_lot_the_network_decides(
+        self, world: World, lot: str, code: str
+    ):
+        ours = world.pack(profile="us_dscsa", lot="OURS")
+        pack = foreign(world, gtin=ours["gtin"], lot=lot)
+        with network(peer := Responder(known(pack))):
+            enter(world, pack["gtin"], peer.url)
+            told = ask(world.wholesaler, pack)
+        assert (told["asked"], told["code"]) == ("verified", code)
+        raised = rows(world, "SELECT details FROM alerts WHERE serial = :serial", serial=pack["serial"])
+        assert raised == ([{"details": {"responder_gln": peer.gln}}] if code == "mismatch" else [])
+
     def test_a_return_without_transaction_data_is_not_restocked(self, world: World):
         pack = foreign(world)
         with network(peer := Responder(known(pack))):

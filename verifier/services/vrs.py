@@ -93,11 +93,9 @@ def _reply(ports: Ports, actor: Actor, code: PackCode, context: str, corr_uuid: 
     return ports.vrs.network.ask(Question(code, entry, context, actor.site.gln, corr_uuid))
 
 
-def _own(ports: Ports, actor: Actor, code: PackCode) -> Decision | None:
-    """What our own rules say, where the pack is in our repository too."""
+def _own(ports: Ports, actor: Actor, code: PackCode) -> Decision:
+    """What our own rules say of what our repository knows, also where that is only the product or the lot."""
     found = ports.reader.find(code)
-    if found.pack is None:
-        return None
     return decide(profile_of(found), attempt_of(ports, actor, Action.LOOK, Scan(code, Context())), found)
 
 
