@@ -69,6 +69,7 @@ IN_MEMORY = ("--confcutdir=tests/services", "-k", "not postgres")
 RETURNS = ("sessions", "cases", "network", "together", "summary", "stateful")
 QUESTIONS = ("resale", "ask", "directory", "pending")
 MESSAGES = ("decisions", "messages", "requestors", "commands")
+WORDS = "tests/vrs/test_words_of_the_network.py"
 PARTS = (
     Part("services/packs", ("services/packs.py",), ("tests/services",), IN_MEMORY),
     Part("services/commands", ("services/commands.py",), ("tests/services",), IN_MEMORY),
@@ -79,6 +80,7 @@ PARTS = (
             *(f"tests/vrs/test_lms_{name}.py" for name in MESSAGES),
             "tests/vrs/test_vrs_network.py",
             "tests/vrs/test_vrs_noise.py",
+            WORDS,
         ),
     ),
     Part(
@@ -90,7 +92,7 @@ PARTS = (
             "domain/directory.py",
             "services/vrs.py",
         ),
-        tuple(f"tests/vrs/test_vrs_{name}.py" for name in QUESTIONS),
+        (*(f"tests/vrs/test_vrs_{name}.py" for name in QUESTIONS), WORDS),
     ),
     Part(
         "returns",
@@ -101,7 +103,7 @@ PARTS = (
             "services/returns.py",
             "services/returned.py",
         ),
-        tuple(f"tests/vrs/test_returns_{name}.py" for name in RETURNS),
+        (*(f"tests/vrs/test_returns_{name}.py" for name in RETURNS), WORDS),
     ),
     Part("domain", ("domain/**/*.py",), ("tests/domain", "tests/operations/test_retention_rules.py"), ALONE),
 )
