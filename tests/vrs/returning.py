@@ -122,11 +122,12 @@ class Network:
         self.meanwhile: Callable[[], None] = lambda: None
 
     def __call__(
-        self, _ports: Any, _actor: Any, code: Any, *, context: str, associated: bool | None
+        self, _ports: Any, _actor: Any, scan: Any, *, context: str, associated: bool | None
     ) -> tuple[Asking, Resale]:
-        self.asked.append((code.serial, context, associated))
+        serial = scan.code.serial
+        self.asked.append((serial, context, associated))
         self.meanwhile()
-        said = self.says.get(code.serial, "no_answer")
+        said = self.says.get(serial, "no_answer")
         asked = {"ok": Asked.VERIFIED, "mismatch": Asked.NEGATIVE, "policy": Asked.NEGATIVE}
         asking = Asking(
             asked.get(said) or Asked(said),

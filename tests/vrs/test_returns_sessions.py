@@ -44,7 +44,7 @@ OUTCOMES: dict[str, tuple[Any, dict[str, str], tuple[str, str, str]]] = {
     "an unknown serial":   (loaded,    {"serial": "N"},         ("no",      "mismatch",  "unknown_serial")),
     "another lot":         (loaded,    {"lot": "N"},            ("no",      "mismatch",  "lot_mismatch")),
     "another expiry date": (loaded,    {"expiry": "2031-01-31"}, ("no",      "mismatch",  "expiry_mismatch")),
-    "a broken seal":       (loaded,    {"seal": "broken"},      ("no",      "own_state", "seal_broken")),
+    "a broken seal":       (loaded,    {"seal": "broken"},      ("no",      "seal_broken", "seal_broken")),
 }
 # fmt: on
 

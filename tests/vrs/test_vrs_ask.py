@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 from mischief import MISCHIEF, Troublemaker
+from returning import open_session
 from sqlalchemy.exc import OperationalError
 from standin import Responder, network
 from vrs_world import alerts, ask, asking_world, enter, foreign, known, rows
@@ -201,6 +202,27 @@ class TestOwnRepository:
         assert (told["asked"], told["code"]) == ("verified", code)
         raised = rows(world, "SELECT details FROM alerts WHERE serial = :serial", serial=pack["serial"])
         assert raised == ([{"details": {"responder_gln": peer.gln}}] if code == "mismatch" else [])
+
+    def test_a_withdrawn_product_is_not_resold_whatever_the_network_says_of_a_lot_that_is_not_ours(
+        self, world: World
+    ):
+        ours = world.pack(profile="us_dscsa")
+        body = {"gtin": ours["gtin"], "reason": "Withdrawn"}
+        assert world.regulator.post("/v1/products/withdraw", body).status_code == 200
+        pack = foreign(world, gtin=ours["gtin"], lot="THEIRS")
+        with network(peer := Responder(known(pack))):
+            enter(world, pack["gtin"], peer.url)
+            assert ask(world.wholesaler, pack)["code"] == "recalled"
+            assert open_session(world.wholesaler).scan(pack)["code"] == "recalled"
+
+    def test_a_broken_seal_is_never_resold_whatever_the_network_says(self, world: World):
+        pack = foreign(world)
+        with network(peer := Responder(known(pack))):
+            enter(world, pack["gtin"], peer.url)
+            told = ask(world.wholesaler, pack, seal="broken")
+            scanned = open_session(world.wholesaler).scan(pack, seal="broken")
+        assert (told["asked"], told["resale"], told["code"]) == ("verified", "no", "seal_broken")
+        assert (scanned["outcome"], scanned["resale"], scanned["code"]) == ("counted", "no", "seal_broken")
 
     def test_a_return_without_transaction_data_is_not_restocked(self, world: World):
         pack = foreign(world)

@@ -10,7 +10,7 @@ from verifier.domain.expiry import Expiry
 from verifier.domain.lifecycle import Decision
 from verifier.domain.lms import AdditionalInfo, FailureReason, LmsAnswer
 from verifier.domain.reasons import LANGUAGES, REASONS
-from verifier.domain.resale import CODES, SUSPICIOUS, Asked, Asking, decide_resale, words
+from verifier.domain.resale import CODES, SUSPICIOUS, Asked, Asking, Own, decide_resale, words
 from verifier.domain.wording.resale import WORDS
 
 TODAY = date(2026, 11, 21)
@@ -23,9 +23,9 @@ def said(reason=None, info=None) -> Asking:
     return Asking(Asked.VERIFIED if answer.verified else Asked.NEGATIVE, answer)
 
 
-def decided(asking, *, own=None, expiry=GOOD, window=0, associated=None):
+def decided(asking, *, own="unknown_product", expiry=GOOD, window=0, associated=None, **known):
     return decide_resale(
-        Decision(own) if own else None,
+        Own(Decision(own), **known),
         asking,
         expiry=expiry,
         today=TODAY,
@@ -132,6 +132,14 @@ def test_a_date_that_the_authority_has_extended_is_not_held_against_the_pack():
 @pytest.mark.parametrize(("associated", "code"), [(True, "ok"), (None, "ok"), (False, "no_transaction_data")])
 def test_a_return_without_transaction_data_waits_for_it(associated, code):
     assert decided(said(), associated=associated).code == code
+
+
+@pytest.mark.parametrize(
+    ("known", "code"), [({"withdrawn": True}, "recalled"), ({"seal_broken": True}, "seal_broken"), ({}, "ok")]
+)
+@pytest.mark.parametrize("own", ["unknown_product", "unknown_batch", "ok"])
+def test_what_is_known_without_the_pack_counts_beside_the_networks_yes(own, known, code):
+    assert decided(said(), own=own, **known).code == code
 
 
 def test_what_forbids_is_told_before_what_delays():

@@ -29,7 +29,7 @@ from verifier.domain.journal import Fault, Replay
 from verifier.domain.lifecycle import Operation
 from verifier.domain.pack import Actor
 from verifier.domain.permissions import RETURNS_CHECK
-from verifier.domain.returns import MOST_PACKS, ReturnsLine, ReturnsScan, Session, SessionQuery
+from verifier.domain.returns import ReturnsLine, ReturnsScan, Session, SessionQuery
 from verifier.domain.sscc import is_sscc, parse_sscc
 from verifier.services import returned, returns
 
@@ -101,7 +101,7 @@ def scans(actor: Actor, session_id: UUID) -> Response:
     before = returns.session(ports(), actor, session_id)
     if isinstance(before, Fault) or before.site != actor.site.gln:
         raise of_fault(returned.not_found())
-    batch = bulk.Batch(scanner(actor, session_id, full=before.totals.scanned >= MOST_PACKS))
+    batch = bulk.Batch(scanner(actor, session_id))
     results = [batch.answer(each) for each in sent]
     after = returns.session(ports(), actor, session_id)
     if isinstance(after, Fault):
@@ -141,7 +141,7 @@ def summary(actor: Actor, session_id: UUID) -> Response:
     return Response(found, content_type="application/json")
 
 
-def scanner(actor: Actor, session_id: UUID, *, full: bool) -> Callable[[Any], msgspec.Raw]:
+def scanner(actor: Actor, session_id: UUID) -> Callable[[Any], msgspec.Raw]:
     """Answers one scan after the other; together they ask the network for a bounded time."""
     hurry = returned.Hurry(ports())
 
@@ -158,7 +158,6 @@ def scanner(actor: Actor, session_id: UUID, *, full: bool) -> Callable[[Any], ms
             context=context,
             key=bulk.item_key(given),
             digest=digest(request.path, fields),
-            full=full,
         )
         outcome = returned.scan(ports(), actor, order, hurry)
         if isinstance(outcome, Fault):

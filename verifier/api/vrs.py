@@ -134,7 +134,7 @@ def verify(actor: Actor) -> Response:
     context = wanted.context or contexts[0]
     if context not in contexts:
         raise invalid("context", f"Known purposes are {', '.join(contexts)}.")
-    asking, resale = vrs.ask(ports(), actor, scan.code, context=context, associated=wanted.associated)
+    asking, resale = vrs.ask(ports(), actor, scan, context=context, associated=wanted.associated)
     metrics.QUESTIONS.labels(asking.asked).inc()
     if is_suspicious(asking, resale):
         metrics.ALERTS.labels(vrs.ALERT).inc()

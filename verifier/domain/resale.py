@@ -11,8 +11,10 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from verifier.domain.expiry import Expiry
-from verifier.domain.lifecycle import Decision
+from verifier.domain.lifecycle import Decision, Seal
 from verifier.domain.lms import AdditionalInfo, FailureReason, LmsAnswer
+from verifier.domain.pack import Found
+from verifier.domain.scan import Scan
 from verifier.domain.wording import resale as wording
 
 ANSWER_DUE_HOURS = 24
@@ -43,6 +45,21 @@ class Asking:
 
 
 @dataclass(frozen=True, slots=True)
+class Own:
+    """What is known here: our own rules' word on the pack, and what counts also where they know no pack.
+
+    Attributes:
+        decision: on a look at the pack; of a pack that is not in our repository that it is unknown.
+        withdrawn: the product is withdrawn.
+        seal_broken: somebody has looked at the anti-tampering device.
+    """
+
+    decision: Decision
+    withdrawn: bool = False
+    seal_broken: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Resale:
     """`resale` is yes, no or pending; `code` says why, `next_step` what to do now."""
 
@@ -58,6 +75,7 @@ _TABLE = (
     ("illegitimate",        "no",      "quarantine_and_notify",  True),
     ("suspect",             "no",      "quarantine",             True),
     ("mismatch",            "no",      "compare_and_quarantine", True),
+    ("seal_broken",         "no",      "quarantine",             False),
     ("own_state",           "no",      "look_at_history",        False),
     ("recalled",            "no",      "return_to_supplier",     False),
     ("expired",             "no",      "destroy",                False),
@@ -99,6 +117,7 @@ _OWN = {
     "unknown_product": None,  # not in our own repository: nothing to say
     "unknown_batch": None,
     "unknown_serial": "mismatch",
+    "seal_broken": "seal_broken",
     "lot_mismatch": "mismatch",
     "expiry_mismatch": "mismatch",
     "recalled": "recalled",
@@ -108,8 +127,14 @@ _OWN = {
 }
 
 
+def own_of(decision: Decision, found: Found, scan: Scan) -> Own:
+    """From our own rules' decision on a look at what was found."""
+    withdrawn = found.product is not None and found.product.withdrawn
+    return Own(decision, withdrawn=withdrawn, seal_broken=scan.context.seal is Seal.BROKEN)
+
+
 def decide_resale(
-    own: Decision | None,
+    own: Own,
     asking: Asking,
     *,
     expiry: Expiry | None,
@@ -120,7 +145,7 @@ def decide_resale(
     """The one place where a resale is decided. Pure.
 
     Args:
-        own: what our own rules say of the pack, None when it is not in our repository.
+        own: what is known here.
         asking: what the network said.
         expiry: as printed on the pack.
         today: the date at the site.
@@ -143,16 +168,20 @@ def words(code: str, language: str) -> tuple[str, str]:
     return wording.WORDS[language][code]
 
 
-def _own(own: Decision | None) -> Iterator[str]:
-    code = _OWN.get(own.code, "own_state") if own is not None else None
+def _own(own: Own) -> Iterator[str]:
+    code = _OWN.get(own.decision.code, "own_state")
     if code is not None:
         yield code
+    if own.withdrawn:
+        yield "recalled"
+    if own.seal_broken:
+        yield "seal_broken"
 
 
-def _network(own: Decision | None, asking: Asking) -> Iterator[str]:
+def _network(own: Own, asking: Asking) -> Iterator[str]:
     if asking.answer is not None:
         yield from _answer(asking.answer)
-    elif asking.asked is not Asked.NOT_ASKED or own is None or not own.accepted:
+    elif asking.asked is not Asked.NOT_ASKED or not own.decision.accepted:
         # our own repository vouches for its packs, where nobody else was asked
         yield _UNASKED.get(asking.asked, "no_answer")
 

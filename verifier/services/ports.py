@@ -31,7 +31,7 @@ from verifier.domain.returns import (
     Session,
     SessionQuery,
 )
-from verifier.domain.scan import Device
+from verifier.domain.scan import Device, Scan
 from verifier.domain.verdict import AlertRef
 from verifier.services.ports_vrs import Vrs
 
@@ -83,8 +83,17 @@ class Returns(Protocol):
     def count(self, session_id: UUID, pack: ReturnedPack, expiry: Expiry | None) -> bool:
         """Count it; False when somebody was first, who has committed by now."""
 
-    def renew(self, session_id: UUID, pack: ReturnedPack) -> bool:
-        """What is known of a pending pack by now; False when it is not pending any more."""
+    def counted(self, session_id: UUID) -> int:
+        """How many packs were."""
+
+    def lock(self, session_id: UUID, pack: ReturnedPack) -> str:
+        """The resale of a pack that was counted; nobody renews it before the end of this transaction."""
+
+    def renew(self, session_id: UUID, pack: ReturnedPack) -> None:
+        """What is known of a pack by now."""
+
+    def doubtful(self, session_id: UUID, since: datetime, today: date, limit: int) -> list[ReturnedPack]:
+        """Saleable ones, judged before `since`, against which our own repository has something by now."""
 
     def case(self, session_id: UUID, sscc: str) -> tuple[list[CasePack], int]:
         """The packs that are stored with this SSCC, and how many of them are counted already."""
@@ -193,7 +202,7 @@ class Ask(Protocol):
     """Asks the network about a pack that is not ours."""
 
     def __call__(
-        self, ports: "Ports", actor: Actor, code: PackCode, *, context: str, associated: bool | None
+        self, ports: "Ports", actor: Actor, scan: Scan, *, context: str, associated: bool | None
     ) -> tuple[Asking, Resale]:
         """What it said, and what follows for a resale."""
 

@@ -11,7 +11,7 @@ from verifier.domain.expiry import Expiry
 from verifier.domain.journal import Claim, Fault, Replay
 from verifier.domain.lifecycle import Action, Operation, decide
 from verifier.domain.pack import Actor
-from verifier.domain.resale import CODES, Asked, Asking, Resale, decide_resale, words
+from verifier.domain.resale import CODES, Asked, Asking, Resale, decide_resale, own_of, words
 from verifier.domain.returns import (
     ANSWER_DUE,
     MOST_PACKS,
@@ -46,17 +46,13 @@ NOTHING_HEARD: Heard = (NOT_ASKED, None)
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A scan that is asked for: a pack, or the case with this SSCC.
-
-    `full`: the session has as many packs as it may have.
-    """
+    """A scan that is asked for: a pack, or the case with this SSCC."""
 
     session_id: UUID
     what: Scan | str
     context: Context
     key: str
     digest: bytes
-    full: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +77,17 @@ class Hurry:
         """Is there anybody to ask, and time?"""
         return self._ports.ask is not None and self._ports.clock() < self._until
 
-    def ask(self, actor: Actor, code: PackCode, *, associated: bool | None) -> Heard:
+    def ask(self, actor: Actor, scan: Scan, *, associated: bool | None) -> Heard:
         """What the network says; nothing, when there is nobody to ask or no time left."""
         if self._ports.ask is None or not self.may_ask:
             return NOTHING_HEARD
-        asking, resale = self._ports.ask(self._ports, actor, code, context=CONTEXT, associated=associated)
+        asking, resale = self._ports.ask(self._ports, actor, scan, context=CONTEXT, associated=associated)
         if resale.resale == "yes" and asking.asked is not Asked.VERIFIED:
             resale = CODES["no_answer"]
         return asking, resale
 
     def ask_all(self, actor: Actor, session: Session, scans: Iterable[Scan]) -> dict[tuple[str, str], Heard]:
-        """About each of these packs that is not ours, by GTIN and serial."""
+        """About those of these packs that are not ours, by GTIN and serial, as long as there is time."""
         associated = session.transaction_data.associated
         heard = {}
         for scan in scans:
@@ -99,7 +95,9 @@ class Hurry:
             attempt = packs.attempt_of(self._ports, actor, Action.LOOK, scan)
             if decide(packs.profile_of(found), attempt, found).code in FOREIGN:
                 key = scan.code.gtin, scan.code.serial
-                heard[key] = self.ask(actor, scan.code, associated=associated)
+                answer = self.ask(actor, scan, associated=associated)
+                if answer is not NOTHING_HEARD:
+                    heard[key] = answer
         return heard
 
 
@@ -112,7 +110,7 @@ def scan(ports: Ports, actor: Actor, order: Order, hurry: Hurry) -> ReturnsScan 
             partial(_scan, ports=ports, actor=actor, order=order, claim=claim, heard=heard)
         )
         if isinstance(outcome, AskFirst) and isinstance(order.what, Scan):
-            heard = hurry.ask(actor, order.what.code, associated=outcome.associated)
+            heard = hurry.ask(actor, order.what, associated=outcome.associated)
         elif outcome is not _LOST:
             return outcome
 
@@ -140,7 +138,7 @@ def _scan(
     session = usable(actor, tx.returns.hold(order.session_id))
     if isinstance(session, Fault):
         return session
-    if order.full:
+    if tx.returns.counted(session.id) >= MOST_PACKS:
         return Fault(
             "session_full", f"A session has at most {MOST_PACKS:,} packs; close it and open another."
         )
@@ -213,10 +211,18 @@ class Desk:
             alerts += [alert] if alert else []
         return _told(event_id, context, counted, alerts, sscc=sscc)
 
-    def again(self, pack: ReturnedPack, scan: Scan, heard: Heard) -> ReturnedPack:
-        """What is known of a pending pack by now; a verdict of ours that is new is written down."""
+    def again(self, pack: ReturnedPack, scan: Scan, heard: Heard) -> ReturnedPack | None:
+        """What is known of a counted pack by now; a verdict of ours that is new is written down.
+
+        None: nobody was asked about it, and it waits as before.
+        """
         judged = self._judge(scan, self.ports.new_id())
+        foreign = judged.decision.code in FOREIGN
+        if foreign and heard is NOTHING_HEARD and pack.resale == "pending":
+            return None
         now = self._counted(judged, heard, pack.event_id, sscc=pack.sscc)
+        if foreign and heard is NOTHING_HEARD:  # what the network has said stays said
+            now = replace(now, asked=pack.asked, corr_uuid=pack.corr_uuid, responder_gln=pack.responder_gln)
         if now.verdict not in (None, pack.verdict):
             self._conclude(judged)
         return replace(
@@ -248,7 +254,7 @@ class Desk:
         code, now, expiry = judged.scan.code, judged.attempt.now, _expiry(judged)
         if resale is None:
             resale = decide_resale(
-                judged.decision,
+                own_of(judged.decision, judged.found, judged.scan),
                 asking,
                 expiry=expiry,
                 today=judged.attempt.today,

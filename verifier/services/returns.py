@@ -5,7 +5,7 @@ asked between two of them, never inside one.
 """
 
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -31,8 +31,9 @@ from verifier.services.ports import Ports, Transaction
 PAGE = 50
 MOST_PENDING = 20
 """So many packs are asked about again in one request, and so many shown: those that have waited longest."""
-
-
+JUDGED_AT_ONCE = 500
+"""Packs that a close judges again in one transaction, which has to end soon."""
+_DOUBTFUL = Fault("doubtful", "Something has become known of a pack; judge it again.")
 MOST_SHOWN = 100
 """Lines of the list; the summary has them all."""
 
@@ -158,8 +159,12 @@ def summary(ports: Ports, actor: Actor, session_id: UUID) -> str | Fault:
 def close(
     ports: Ports, actor: Actor, session_id: UUID, key: Key, *, issuer: str
 ) -> ReturnsSummary | Replay | Fault:
-    """Freeze the totals, name what is missing, sign it; a scan at the same time is in it or refused."""
+    """Freeze the totals, name what is missing, sign it; a scan at the same time is in it or refused.
+
+    What our own repository knows by now, such as a recall since the scan, is in it too.
+    """
     claim = Claim(actor.client_id, key.key, key.digest, ports.new_id(), ports.clock())
+    today = ports.local_date(claim.at, actor.site.timezone)
 
     def work(tx: Transaction) -> ReturnsSummary | Replay | Fault:
         taken = tx.returns.claim(claim)
@@ -168,6 +173,8 @@ def close(
         held = returned.usable(actor, tx.returns.seize(session_id))
         if isinstance(held, Fault):
             return held
+        if tx.returns.doubtful(session_id, claim.at, today, 1):
+            return _DOUBTFUL
         now = ports.clock()
         closed = replace(held, closed_at=now, closed_by=actor.client_id)
         content = told(tx, closed, now) | {
@@ -181,7 +188,28 @@ def close(
         tx.returns.record(step, answer)
         return answer
 
-    return ports.store.run(work)
+    while (outcome := ports.store.run(work)) is _DOUBTFUL:
+        fault = ports.store.run(
+            lambda tx: judge_again(tx, ports, actor, session_id, since=claim.at, today=today)
+        )
+        if fault is not None:
+            return fault
+    return outcome
+
+
+def judge_again(
+    tx: Transaction, ports: Ports, actor: Actor, session_id: UUID, *, since: datetime, today: date
+) -> Fault | None:
+    """Judge some of the packs that are doubtful since then; each of them once."""
+    held = returned.usable(actor, tx.returns.hold(session_id))
+    if isinstance(held, Fault):
+        return held
+    desk = returned.Desk(tx, ports, actor, held)
+    for pack in tx.returns.doubtful(session_id, since, today, JUDGED_AT_ONCE):
+        if tx.returns.lock(session_id, pack) == "yes":
+            now = desk.again(pack, scan_of(pack), returned.NOTHING_HEARD) or pack
+            tx.returns.renew(session_id, replace(now, asked_at=max(now.asked_at, since)))
+    return None
 
 
 def recheck(ports: Ports, actor: Actor, session_id: UUID, key: Key) -> ReturnsRecheck | Replay | Fault:
@@ -211,8 +239,11 @@ def recheck(ports: Ports, actor: Actor, session_id: UUID, key: Key) -> ReturnsRe
         desk, renewed = returned.Desk(tx, ports, actor, held), []
         for pack in sorted(pending, key=lambda pack: (pack.gtin, pack.serial)):
             heard = asked.get((pack.gtin, pack.serial), returned.NOTHING_HEARD)
+            if tx.returns.lock(session_id, pack) != "pending":
+                continue
             now = desk.again(pack, scan_of(pack), heard)
-            if tx.returns.renew(session_id, now):
+            if now is not None:
+                tx.returns.renew(session_id, now)
                 renewed.append(now)
         totals = tx.returns.totals(session_id, ports.clock())
         answer = ReturnsRecheck(claim.event_id, tuple(renewed), totals)

@@ -11,11 +11,11 @@ from uuid import UUID
 from verifier.domain.codes import PackCode
 from verifier.domain.directory import Entry, choose
 from verifier.domain.journal import NewAlert, PackEvent
-from verifier.domain.lifecycle import Action, Decision, decide
+from verifier.domain.lifecycle import Action, decide
 from verifier.domain.pack import Actor
 from verifier.domain.questions import AskedQuestion, Question, Reply
-from verifier.domain.resale import Asked, Asking, Resale, decide_resale, is_suspicious
-from verifier.domain.scan import Context, Scan
+from verifier.domain.resale import Asked, Asking, Own, Resale, decide_resale, is_suspicious, own_of
+from verifier.domain.scan import Scan
 from verifier.services.packs import attempt_of, profile_of
 from verifier.services.ports import Ports, Transaction
 
@@ -33,18 +33,18 @@ class Reached:
 
 
 def ask(
-    ports: Ports, actor: Actor, code: PackCode, *, context: str, associated: bool | None
+    ports: Ports, actor: Actor, scan: Scan, *, context: str, associated: bool | None
 ) -> tuple[Asking, Resale]:
     """Ask whoever the directory names for this GTIN and expiry date.
 
     Args:
         ports: the world.
         actor: who asks; the GLN of their site is the `reqGLN`.
-        code: the pack, with lot and expiry, which the standard needs.
+        scan: of the pack, with lot and expiry, which the standard needs.
         context: the purpose, one of `ports.vrs.contexts`.
         associated: has the return its transaction data? None when nobody said.
     """
-    now, corr_uuid = ports.clock(), str(ports.new_id())
+    code, now, corr_uuid = scan.code, ports.clock(), str(ports.new_id())
     reply = _reply(ports, actor, code, context, corr_uuid)
     asking = Asking(
         asked=reply.asked,
@@ -55,7 +55,7 @@ def ask(
         detail=reply.detail,
     )
     resale = decide_resale(
-        _own(ports, actor, code),
+        _own(ports, actor, scan),
         asking,
         expiry=code.expiry,
         today=ports.local_date(now, actor.site.timezone),
@@ -93,10 +93,11 @@ def _reply(ports: Ports, actor: Actor, code: PackCode, context: str, corr_uuid: 
     return ports.vrs.network.ask(Question(code, entry, context, actor.site.gln, corr_uuid))
 
 
-def _own(ports: Ports, actor: Actor, code: PackCode) -> Decision:
+def _own(ports: Ports, actor: Actor, scan: Scan) -> Own:
     """What our own rules say of what our repository knows, also where that is only the product or the lot."""
-    found = ports.reader.find(code)
-    return decide(profile_of(found), attempt_of(ports, actor, Action.LOOK, Scan(code, Context())), found)
+    found = ports.reader.find(scan.code)
+    decision = decide(profile_of(found), attempt_of(ports, actor, Action.LOOK, scan), found)
+    return own_of(decision, found, scan)
 
 
 def _keep(ports: Ports, asked: AskedQuestion, now: datetime) -> None:

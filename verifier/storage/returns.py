@@ -4,7 +4,7 @@ A scan holds its session's row shared and a close takes it alone: what a close s
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -135,9 +135,27 @@ class Returns:
         }
         return self._session.run(sql.COUNT, values).first is not None
 
-    def renew(self, session_id: UUID, pack: ReturnedPack) -> bool:
-        """What is known of a pending pack by now; False when it is not pending any more."""
-        return bool(self._session.run(sql.RENEW, _resale_columns(session_id, pack)).count)
+    def counted(self, session_id: UUID) -> int:
+        """How many packs were."""
+        return int(self._session.run(sql.COUNTED, {"session_id": session_id}).first.packs)
+
+    def lock(self, session_id: UUID, pack: ReturnedPack) -> str:
+        """The resale of a pack that was counted; nobody renews it before the end of this transaction."""
+        values = {"session_id": session_id, "gtin": int(pack.gtin), "serial": pack.serial}
+        return str(self._session.run(sql.LOCK, values).first.resale)
+
+    def renew(self, session_id: UUID, pack: ReturnedPack) -> None:
+        """What is known of a pack by now."""
+        self._session.run(sql.RENEW, _resale_columns(session_id, pack))
+
+    def doubtful(self, session_id: UUID, since: datetime, today: date, limit: int) -> list[ReturnedPack]:
+        """Saleable ones, judged before `since`, against which our own repository has something by now.
+
+        Some of them may prove to be saleable still.
+        """
+        day = int(f"{today:%Y%m%d}")
+        values = {"session_id": session_id, "since": since, "today": day, "limit": limit}
+        return [_pack_of(row) for row in self._session.run(sql.DOUBTFUL, values).rows]
 
     def case(self, session_id: UUID, sscc: str) -> tuple[list[CasePack], int]:
         """The packs that are stored with this SSCC, by GTIN and serial, and how many are counted already.

@@ -67,7 +67,27 @@ RENEW = Statement(
         "UPDATE returned_packs SET resale = :resale, code = :code, next_step = :next_step,"
         " verdict = :verdict, asked = :asked, corr_uuid = :corr_uuid, responder_gln = :responder_gln,"
         " asked_at = :asked_at"
-        " WHERE session_id = :session_id AND gtin = :gtin AND serial = :serial AND resale = 'pending'"
+        " WHERE session_id = :session_id AND gtin = :gtin AND serial = :serial"
+    )
+)
+LOCK = Statement(
+    text(
+        "SELECT resale FROM returned_packs WHERE session_id = :session_id AND gtin = :gtin"
+        " AND serial = :serial FOR UPDATE"
+    )
+)
+COUNTED = Statement(text("SELECT count(*) AS packs FROM returned_packs WHERE session_id = :session_id"))
+# by what the network has said of an extended expiry our own calendar says nothing
+DOUBTFUL = Statement(
+    text(
+        f"SELECT {', '.join(f'r.{name}' for name in names(tables_returns.returned_packs))}"  # noqa: S608
+        " FROM returned_packs r LEFT JOIN products p ON p.gtin = r.gtin"
+        " LEFT JOIN packs k ON k.gtin = r.gtin AND k.serial = r.serial"
+        " LEFT JOIN batches b ON b.gtin = r.gtin AND b.lot = r.lot"
+        " WHERE r.session_id = :session_id AND r.resale = 'yes' AND r.asked_at < :since"
+        " AND (p.withdrawn OR b.recalled OR b.on_hold OR k.state <> 'active'"
+        "      OR (r.asked = 'not_asked' AND r.expiry <= :today))"
+        " ORDER BY r.gtin, r.serial LIMIT :limit"
     )
 )
 CASE = Statement(text("SELECT gtin, serial, lot, expiry, state FROM packs WHERE sscc = :sscc LIMIT :limit"))

@@ -14,6 +14,9 @@ WORDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "mismatch":             ("Identifiers do not match the manufacturer's",
                                  ("Do not resell. Compare the print with what was scanned and ask once "
                                   "more; if it stays so, quarantine the pack.")),
+        "seal_broken":          ("Anti-tampering seal broken",
+                                 ("Do not resell. Quarantine the pack: what is in it may not be what it "
+                                  "says.")),
         "own_state":            ("Not saleable by our own records",
                                  "Do not resell. Quarantine the pack and look at its history."),
         "recalled":             ("Recalled or withdrawn",
@@ -56,6 +59,9 @@ WORDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "mismatch":             ("Kennzeichen stimmen nicht mit dem Hersteller überein",
                                  ("Nicht weiterverkaufen. Aufdruck mit dem Scan vergleichen und noch "
                                   "einmal fragen; bleibt es dabei, Packung in Quarantäne nehmen.")),
+        "seal_broken":          ("Erstöffnungsschutz verletzt",
+                                 ("Nicht weiterverkaufen. Packung in Quarantäne nehmen: Der Inhalt ist "
+                                  "vielleicht nicht, was darauf steht.")),
         "own_state":            ("Nach eigenen Daten nicht verkäuflich",
                                  ("Nicht weiterverkaufen. Packung in Quarantäne nehmen und ihre "
                                   "Vorgeschichte ansehen.")),
@@ -102,6 +108,9 @@ WORDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
                                  ("Ne pas revendre. Comparer l'impression avec ce qui a été lu et "
                                   "demander encore une fois ; si rien ne change, mettre la boîte en "
                                   "quarantaine.")),
+        "seal_broken":          ("Dispositif antieffraction rompu",
+                                 ("Ne pas revendre. Mettre la boîte en quarantaine : son contenu n'est "
+                                  "peut-être pas ce qu'elle indique.")),
         "own_state":            ("Non vendable selon nos propres données",
                                  ("Ne pas revendre. Mettre la boîte en quarantaine et consulter son "
                                   "historique.")),
