@@ -26,14 +26,21 @@ from scanner_client.pictures import SUFFIXES
 from scanner_client.remote import Remote
 from scanner_client.samples import FEWEST, write_samples
 
-USAGE, RED, NOT_CHECKED = 1, 2, 3
+USAGE = 1
+EXIT_CODES = {"red": 2, "grey": 3, "amber": 4}
+"""By signal, the gravest first."""
+NOT_CHECKED = EXIT_CODES["grey"]
 REASONS = ("destroyed", "exported", "sample", "free_sample", "stolen", "locked", "checked_out")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="pack-verifier", prog_name="scanner")
 def cli() -> None:
-    """Read the codes of medicine packs and ask the service about them."""
+    """Read the codes of medicine packs and ask the service about them.
+
+    Exit code: 0 all green, 2 at least one red, 3 at least one not checked, 4 at least one amber; 1 usage or
+    configuration.
+    """
 
 
 def _pack_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -215,9 +222,8 @@ def _print(results: Iterable[CheckResult], *, as_json: bool) -> set[str]:
 
 
 def _exit_code(signals: set[str]) -> int:
-    if "red" in signals:
-        return RED
-    return NOT_CHECKED if "grey" in signals else 0
+    """The first that applies: something red, something not checked, something amber."""
+    return next((code for signal, code in EXIT_CODES.items() if signal in signals), 0)
 
 
 def _source(text: str) -> Path | str:

@@ -72,14 +72,15 @@ def test_json_is_one_object_a_line(server: ContractServer):
     ("answers", "code"),
     [
         ([Say(200, verdict()), Say(200, verdict())], 0),
-        ([Say(200, verdict()), Say(200, AMBER)], 0),
+        ([Say(200, verdict()), Say(200, AMBER)], 4),
+        ([Say(200, AMBER), Say(200, RED)], 2),
         ([Say(200, verdict()), Say(200, RED)], 2),
         ([Say(200, verdict()), problem(429, "slow")], 3),
         ([Say(200, AMBER), problem(429, "slow")], 3),
         ([problem(429, "slow"), Say(200, RED)], 2),
     ],
 )
-def test_red_goes_before_not_checked_in_the_exit_code(server: ContractServer, answers: list[Say], code: int):
+def test_the_exit_code_is_that_of_the_gravest_signal(server: ContractServer, answers: list[Say], code: int):
     server.script += answers
     assert scanner(server, "verify", GOOD, GOOD).exit_code == code
 

@@ -80,7 +80,26 @@ class TestPending:
         with network(peer := Troublemaker("503")), world.clock.at(first + timedelta(hours=3)):
             enter(world, pack["gtin"], peer.url)
             ask(world.wholesaler, pack)
-            assert pending(world.wholesaler, pack)["due_at"] == "2026-11-22T12:00:00Z"
+            waiting = pending(world.wholesaler, pack)
+        assert (waiting["first_asked_at"], waiting["due_at"]) == (
+            "2026-11-21T09:00:00Z",
+            "2026-11-22T12:00:00Z",
+        )
+
+    @pytest.mark.parametrize("then", ["404", "nobody is listed"])
+    def test_the_clock_runs_on_whatever_comes_of_later_questions(self, world: World, then: str):
+        pack, first = foreign(world), datetime(2026, 11, 21, 9, tzinfo=UTC)
+        world.wholesaler.token  # noqa: B018 - before the clock stands still
+        with network(peer := Troublemaker("404")), world.clock.at(first):
+            enter(world, pack["gtin"], peer.url)
+            assert ask(world.wholesaler, pack)["asked"] == "unknown_gtin"
+            if then == "nobody is listed":
+                enter(world, pack["gtin"], peer.url, removed=True)
+            with world.clock.at(first + timedelta(hours=2)):
+                ask(world.wholesaler, pack)
+        with world.clock.at(first + timedelta(hours=30)):
+            waiting = pending(world.wholesaler, pack)
+        assert (waiting["times"], waiting["due_at"], waiting["overdue"]) == (2, "2026-11-22T09:00:00Z", True)
 
     def test_a_site_sees_its_own_only(self, world: World):
         pack = foreign(world)

@@ -73,8 +73,8 @@ class AskedQuestion:
 class Pending:
     """A pack that a site has asked about without an answer.
 
-    `first_asked_at` is when the clock began: the manufacturer's answer is due at `due_at`, 24 hours later.
-    Where nobody is listed for the GTIN nobody was asked, and nothing is due.
+    The answer is due at `due_at`, 24 hours after the first question that was sent to anybody; where nobody
+    is listed for the GTIN nobody was asked, and nothing is due.
     """
 
     gtin: str
@@ -89,8 +89,6 @@ class Pending:
     detail: str | None
 
 
-def due_at(code: str, first_asked_at: datetime) -> datetime | None:
-    """When the answer is due."""
-    if code == Asked.UNKNOWN_GTIN:
-        return None
-    return first_asked_at + timedelta(hours=ANSWER_DUE_HOURS)
+def due_at(first_sent_at: datetime | None) -> datetime | None:
+    """When the answer is due; None while nothing was sent."""
+    return None if first_sent_at is None else first_sent_at + timedelta(hours=ANSWER_DUE_HOURS)

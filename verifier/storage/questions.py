@@ -25,13 +25,11 @@ _EXCHANGE = Statement(insert(tables.exchanges).on_conflict_do_nothing(), *names(
 _PENDING = Statement(
     text(
         "INSERT INTO vrs_pending (site_gln, gtin, serial, lot, expiry, code, times, first_asked_at,"
-        " last_asked_at, detail) VALUES (:site_gln, :gtin, :serial, :lot, :expiry, :code, 1, :at, :at,"
-        " :detail) ON CONFLICT (site_gln, gtin, serial) DO UPDATE SET lot = excluded.lot,"
-        " expiry = excluded.expiry, code = excluded.code, times = vrs_pending.times + 1,"
-        " last_asked_at = excluded.last_asked_at, detail = excluded.detail,"
-        # nobody was asked while nobody was listed: the clock begins with the first question that was sent
-        " first_asked_at = CASE WHEN vrs_pending.code = 'unknown_gtin' THEN excluded.first_asked_at"
-        " ELSE vrs_pending.first_asked_at END"
+        " last_asked_at, first_sent_at, detail) VALUES (:site_gln, :gtin, :serial, :lot, :expiry, :code, 1,"
+        " :at, :at, :sent_at, :detail) ON CONFLICT (site_gln, gtin, serial) DO UPDATE SET"
+        " lot = excluded.lot, expiry = excluded.expiry, code = excluded.code,"
+        " times = vrs_pending.times + 1, last_asked_at = excluded.last_asked_at, detail = excluded.detail,"
+        " first_sent_at = coalesce(vrs_pending.first_sent_at, excluded.first_sent_at)"
     )
 )
 _ANSWERED = Statement(
@@ -47,7 +45,9 @@ def keep(session: Session, question: AskedQuestion) -> None:
         session.run(_EXCHANGE, asdict(exchange) | {"question_id": question.question_id})
     asked = question.asking.asked
     if asked in UNANSWERED:
-        session.run(_PENDING, values | {"at": question.asking.at, "code": asked.value})
+        at = question.asking.at
+        sent_at = at if question.exchanges else None
+        session.run(_PENDING, values | {"at": at, "sent_at": sent_at, "code": asked.value})
     elif asked is not Asked.NOT_ASKED:
         session.run(_ANSWERED, values)
 
@@ -111,6 +111,6 @@ def _pending(row: RowMapping) -> Pending:
         times=row["times"],
         first_asked_at=row["first_asked_at"],
         last_asked_at=row["last_asked_at"],
-        due_at=due_at(row["code"], row["first_asked_at"]),
+        due_at=due_at(row["first_sent_at"]),
         detail=row["detail"],
     )

@@ -100,6 +100,7 @@ pending = Table(
     Column("first_asked_at", DateTime(timezone=True), nullable=False),
     Column("last_asked_at", DateTime(timezone=True), nullable=False),
     Column("detail", Text(), nullable=True),
+    Column("first_sent_at", DateTime(timezone=True), nullable=True),
     PrimaryKeyConstraint("site_gln", "gtin", "serial"),
     Index("ix_vrs_pending_first_asked_at", "site_gln", "first_asked_at", "gtin", "serial"),
 )
