@@ -128,10 +128,15 @@ def _result(source: str, product: str, serial: str, outcome: Outcome) -> CheckRe
             )
     problem = {"code": outcome.reason, "detail": outcome.detail}
     if outcome.perhaps_done:
-        title, advice = "Not known whether it was recorded", f"{outcome.detail} {_PERHAPS}"
+        title, advice = "Not known whether it was recorded", f"{_sentence(outcome.detail)} {_PERHAPS}"
     else:
-        title, advice = "Not checked", f"{outcome.detail} {_NOT_CHECKED[outcome.reason]}"
+        title, advice = "Not checked", f"{_sentence(outcome.detail)} {_NOT_CHECKED[outcome.reason]}"
     return CheckResult(source, "grey", title, advice, product, serial, None, problem)
+
+
+def _sentence(detail: str) -> str:
+    """What OAuth says has no full stop (RFC 6749 section 5.2)."""
+    return detail if detail.endswith((".", "!", "?")) else f"{detail}."
 
 
 def _advice(detail: str) -> str:

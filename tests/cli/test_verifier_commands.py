@@ -188,6 +188,24 @@ def test_a_client_of_an_outside_issuer_has_no_secret_and_is_bound_once(shell):
     assert sentence(said).startswith("Error: ")
 
 
+def test_sites_and_clients_are_listed_without_secrets(shell):
+    shell.run("site", "add", *SITE)
+    made = shell.json(*CLIENT, "verify dispense")
+    shell.run("client", "revoke", made["client_id"])
+    assert GLN in [json.loads(line)["gln"] for line in shell.run("site", "list")[0].splitlines()]
+    out = shell.run("client", "list")[0]
+    listed = {each["client_id"]: each for each in map(json.loads, out.splitlines())}[made["client_id"]]
+    assert listed["scopes"] == ["dispense", "verify"]
+    assert listed["revoked_at"]
+    assert "secret" not in out
+
+
+def test_a_scope_that_is_not_there_is_answered_with_those_that_are(shell):
+    shell.run("site", "add", *SITE)
+    said = shell.run(*CLIENT, "dispence", code=2)[1]
+    assert "no such scope: dispence; there are verify, dispense," in sentence(said)
+
+
 def test_a_client_is_revoked_for_good_and_every_process_is_told(shell, ask):
     shell.run("site", "add", *SITE)
     made = shell.json(*CLIENT, "verify")

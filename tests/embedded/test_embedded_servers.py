@@ -31,7 +31,7 @@ def test_after_a_clean_stop_there_is_no_process_and_no_socket(fresh: Path) -> No
         sockets = Home(fresh).sockets()
         assert {"redis.sock", ".s.PGSQL.5432"} <= {entry.name for entry in sockets.iterdir()}
         assert server_processes(fresh)
-    assert said == ["Creating the database.", "Starting Redis."]
+    assert said == [f"Creating the database in {fresh}.", "Starting Redis."]
     assert server_processes(fresh) == []
     assert not sockets.exists()
     assert not [child for child in processes._children if child[0].is_relative_to(fresh)]

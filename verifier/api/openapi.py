@@ -164,4 +164,4 @@ def _language() -> dict[str, Any]:
 def _scopes() -> dict[str, str]:
     from verifier.oauth.scopes import SCOPES  # noqa: PLC0415
 
-    return dict.fromkeys(SCOPES, "")
+    return dict(SCOPES)

@@ -79,7 +79,8 @@ _root = lru_cache(maxsize=256)(get_current_url)
 
 def lacks_scope(scope: str) -> Problem:
     """403 `insufficient_scope` (RFC 6750 section 3.1)."""
-    return denied(AccessRefused(403, "insufficient_scope", "The token does not have the scope", scope))
+    refused = AccessRefused(403, "insufficient_scope", f"The token does not have the scope {scope}", scope)
+    return denied(refused)
 
 
 def denied(refused: AccessRefused) -> Problem:

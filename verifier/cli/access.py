@@ -1,4 +1,4 @@
-"""`verifier site add`, `verifier client add`, `verifier client revoke`."""
+"""`verifier site add` and `list`; `verifier client add`, `list` and `revoke`."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from verifier.cli.session import database, say
 from verifier.domain.gs1 import gtin_fault
 from verifier.domain.pack import Site, SiteType
 from verifier.oauth import clients
-from verifier.oauth.scopes import unknown
+from verifier.oauth.scopes import SCOPES, unknown
 from verifier.storage.access import Access, AlreadyBoundError, UnknownSiteError
 
 
@@ -43,6 +43,14 @@ def add_site(*, gln: str, name: str, kind: str, country: str, org: str | None, t
     click.echo(json.dumps(asdict(added)))
 
 
+@site.command("list")
+def list_sites() -> None:
+    """All sites, one JSON object a line."""
+    with database() as engine:
+        for each in Access(engine).sites():
+            click.echo(json.dumps(asdict(each)))
+
+
 @click.group()
 def client() -> None:
     """Programs that speak for a site."""
@@ -63,7 +71,8 @@ def add_client(
     if not scopes:
         raise click.BadParameter("name at least one scope", param_hint="--scope")
     if wrong := unknown(scopes):
-        raise click.BadParameter(f"no such scope: {', '.join(wrong)}", param_hint="--scope")
+        there = f"no such scope: {', '.join(wrong)}; there are {', '.join(SCOPES)}"
+        raise click.BadParameter(there, param_hint="--scope")
     if (issuer is None) != (subject is None):
         raise click.UsageError("--issuer and --subject belong together")
     now = datetime.now(UTC)
@@ -83,6 +92,14 @@ def add_client(
     click.echo(json.dumps(shown, indent=None if as_json else 2))
     if issuer is None:
         say("Keep the secret now: it is not shown again.")
+
+
+@client.command("list")
+def list_clients() -> None:
+    """All clients, the newest first, one JSON object a line; never a secret."""
+    with database() as engine:
+        for each in Access(engine).clients():
+            click.echo(json.dumps(each, default=datetime.isoformat))
 
 
 @client.command("revoke")

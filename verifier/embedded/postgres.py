@@ -171,7 +171,7 @@ class Postgres:
         identity = choose(self.home, program, namespace=self.namespace)
         programs = binaries.within_reach(identity, "postgres", self.home)
         if self.home.data() is None:
-            progress("Creating the database.")
+            progress(f"Creating the database in {self.home.path}.")
             if not self._create(identity, programs):
                 return None
         else:

@@ -122,7 +122,9 @@ class Protector:
             AccessRefused: 403 `insufficient_scope`.
         """
         if scope not in actor.scopes:
-            raise AccessRefused(403, "insufficient_scope", "The token does not have the scope", scope)
+            raise AccessRefused(
+                403, "insufficient_scope", f"The token does not have the scope {scope}", scope
+            )
 
     def _examine(self, token: str, issuer: str, now: float) -> tuple[Actor, float]:
         """The actor and the token's expiry in seconds since 1970."""

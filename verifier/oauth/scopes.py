@@ -1,20 +1,22 @@
-"""The scopes of the service, in the order of the contract."""
+"""The scopes of the service, in the order of the contract, and what each is for."""
 
-SCOPES = (
-    "verify",
-    "dispense",
-    "decommission",
-    "returns",
-    "vrs",
-    "packs:read",
-    "packs:write",
-    "recalls:write",
-    "alerts:read",
-    "alerts:write",
-    "audit:read",
-    "reports:read",
-    "admin",
-)
+# fmt: off
+SCOPES = {
+    "verify":        "look at packs",
+    "dispense":      "hand packs out, and undo that",
+    "decommission":  "take packs out of the supply chain, and undo that",
+    "returns":       "check returned packs, and work at the returns desk",
+    "vrs":           "ask and be asked by GS1 messages",
+    "packs:read":    "read packs without an alert, and their history",
+    "packs:write":   "master data of products",
+    "recalls:write": "recall, hold and release batches, withdraw products",
+    "alerts:read":   "see alerts",
+    "alerts:write":  "work on alerts",
+    "audit:read":    "see events and returns sessions",
+    "reports:read":  "see reports",
+    "admin":         "figures and documents of the running service",
+}
+# fmt: on
 
 
 def ordered(scopes: frozenset[str]) -> str:

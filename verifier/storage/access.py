@@ -104,7 +104,7 @@ class Access:
             UnknownSiteError: no site has this GLN.
             AlreadyBoundError: a client that is not revoked is bound to this issuer and subject.
         """
-        client_id = secrets.token_urlsafe(16)
+        client_id = secrets.token_urlsafe(16).replace("-", "_")  # no command takes it for an option
         values = {
             "client_id": client_id,
             "name": name,
@@ -128,6 +128,19 @@ class Access:
             if added.first() is None:
                 raise AlreadyBoundError(f"{issuer} {subject}")
         return client_id
+
+    def sites(self) -> list[Site]:
+        """All, by GLN."""
+        with self._reading.connect() as connection:
+            rows = connection.execute(select(sites).order_by(sites.c.gln)).mappings()
+            return [_site(row) for row in rows]
+
+    def clients(self) -> list[dict[str, Any]]:
+        """All, also revoked ones, the newest first; nothing of their secrets."""
+        shown = [column for column in clients.c if column.name != "secret_hash"]
+        statement = select(*shown).order_by(clients.c.created_at.desc(), clients.c.client_id)
+        with self._reading.connect() as connection:
+            return [dict(row) for row in connection.execute(statement).mappings()]
 
     def client(self, client_id: str) -> Client | None:
         """The client with this id, revoked ones too."""
