@@ -24,6 +24,7 @@ from verifier.formats import directory as files
 from verifier.storage.directory import Directory
 
 GTIN, OTHER = "00361414567894", "05012345678900"
+NOT_HTTPS = "url must be https, or http on this machine where the requestor's file says loopback"
 URL = "https://vrs.example/lms"
 EARLY = Entry(GTIN, URL, FIRST, 20270630)
 LATE = Entry(GTIN, "https://new.example", 20270701, LAST)
@@ -159,9 +160,9 @@ def test_a_line_that_is_wrong_is_told_why(fields, wrong):
 
 def test_loopback_addresses_are_for_tests_only():
     fields = {"gtin": GTIN, "url": "http://127.0.0.1:8080"}
-    assert read_entry(fields) == "url must be https"
+    assert read_entry(fields) == NOT_HTTPS
     assert isinstance(read_entry(fields, loopback=True), Entry)
-    assert read_entry(fields | {"url": "http://10.0.0.1"}, loopback=True) == "url must be https"
+    assert read_entry(fields | {"url": "http://10.0.0.1"}, loopback=True) == NOT_HTTPS
 
 
 FULL = Entry(GTIN, URL, 20260101, 20270630, "4012345000016", 'Jo "J", +1', external=False, resolver=True)

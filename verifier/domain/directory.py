@@ -150,7 +150,7 @@ def url_fault(url: str, *, loopback: bool = False) -> str | None:
         return "url has a query or a fragment"
     if parts.scheme == "https" or (parts.scheme == "http" and loopback and is_loopback(host)):
         return None
-    return "url must be https"
+    return "url must be https, or http on this machine where the requestor's file says loopback"
 
 
 def is_loopback(host: str) -> bool:
