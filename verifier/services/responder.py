@@ -3,7 +3,7 @@
 Every verification request that could be read is written down before its answer, with who asked for whom.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -25,6 +25,7 @@ from verifier.domain.lms_policy import Disposition, respond
 from verifier.domain.lms_rules import NO_MARKS, Rules, Standing
 from verifier.domain.pack import Actor, Found, Product
 from verifier.domain.profiles import load
+from verifier.domain.reasons import OF_ANOTHER_CODE
 from verifier.services.ports import Ports, Transaction
 
 FAULTS = {
@@ -42,10 +43,13 @@ class Desk(Protocol):
     def rules(self) -> Rules:
         """Policy, blocked requestors and marked lots, as they hold now."""
 
-    def look(self, code: PackCode, req_gln: str, scopes: Sequence[str], own: str) -> tuple[Found, Standing]:
+    def look(
+        self, code: PackCode, req_gln: str, scopes: Sequence[str], besides: Collection[str]
+    ) -> tuple[Found, Standing]:
         """What is known of this code now, and how pack and requestor stand.
 
-        An alert with the code `own` does not count; of the requestor's counters, the highest of these scopes.
+        An alert with one of the causes `besides` does not count; of the requestor's counters, the highest of
+        these scopes.
         """
 
     def misses(self, req_gln: str, scopes: Sequence[str]) -> int:
@@ -97,7 +101,7 @@ def verify(ports: Ports, responder: Responder, actor: Actor, request: LmsRequest
     rules, now = responder.desk.rules(), ports.clock()
     if request.req_gln in rules.blocked:
         return turn_away(ports, actor, request, "requestor_blocked")
-    found, standing = responder.desk.look(request.code, request.req_gln, miss_scopes(now), ALERT)
+    found, standing = responder.desk.look(request.code, request.req_gln, miss_scopes(now), OF_ANOTHER_CODE)
     asked = Asked(ports.new_id(), actor, request, now, found)
     if standing.misses >= responder.misses:
         return refuse(ports, asked, "too_many_misses")
