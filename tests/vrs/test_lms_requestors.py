@@ -91,6 +91,28 @@ def test_who_misses_too_often_is_refused_for_this_hour_and_the_next(world: World
             assert ask(person, pack, reqGLN=gln).status_code == status
 
 
+@pytest.mark.parametrize("kind", ["lot", "gtin", "connectivity"])
+def test_who_misses_in_anothers_name_does_not_lock_that_one_out(world: World, kind: str):
+    gln = f"{int.from_bytes(kind.encode()[::-1]) % 10**13:013d}"
+    pack, unknown = world.pack(profile=US), world.pack(stored=False)
+    there = limited(world, 3)
+    attacker = replace(there, _token=None)
+    owner = replace(world.other_wholesaler, http=there.http, _token=None)
+
+    def miss(person: Person) -> Any:
+        if kind == "connectivity":
+            return ask_connectivity(person, unknown["gtin"], reqGLN=gln)
+        return ask(person, pack | {"lot": "OTHER"} if kind == "lot" else unknown, reqGLN=gln)
+
+    with world.clock.at(HOUR):
+        for person in (attacker, owner):
+            assert data(ask(person, pack, reqGLN=gln)) == told()
+            assert ask_connectivity(person, pack["gtin"], reqGLN=gln).status_code == 200
+            assert 403 not in [miss(person).status_code for _ in range(3)]
+            for refused in (ask(person, pack, reqGLN=gln), miss(person)):
+                assert refused.json["code"] == "too_many_misses"
+
+
 def test_all_workers_count_together(world: World):
     """Two services on one database, as two workers are."""
     twin = build(world.service.settings, clock=world.clock)

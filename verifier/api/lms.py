@@ -144,14 +144,14 @@ def verify(actor: Actor, gtin: str, lot: str, ser: str) -> Response:
 @answers(ConnectivityOut, "This service answers for the product.")
 @faults(400, 401, 403, 404)
 @secured("vrs", identify=identify)
-def check_connectivity(_actor: Actor) -> Response:
+def check_connectivity(actor: Actor) -> Response:
     """Does this service answer for a product?"""
     chosen = setup()
     check_version(chosen.version)
     asked = read_connectivity(sent(), chosen.rules)
     if isinstance(asked, dict):
         raise malformed(asked)
-    outcome = responder.connectivity(ports(), chosen.responder, asked)
+    outcome = responder.connectivity(ports(), chosen.responder, actor, asked)
     if isinstance(outcome, Fault):
         raise of_fault(outcome)
     return message({"responderGLN": outcome})
