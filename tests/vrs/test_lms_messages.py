@@ -193,12 +193,14 @@ def test_what_may_stand_in_a_path_as_it_is_need_not_be_encoded(world: World, tex
     assert data(answer) == told()
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "TRACE", "POST", "PUT", "PATCH", "DELETE"])
 def test_another_method_is_405(world: World, pack: dict[str, Any], method: str):
+    query = QUERY | {"exp": yymmdd(pack), "gtin": pack["gtin"]}
     for path in (path_of(pack), "/checkConnectivity"):
-        answer = world.http.open(path, method=method, headers=world.wholesaler.headers())
-        assert (answer.status_code, answer.json["code"]) == (405, "method_not_allowed")
-        assert "GET" in answer.headers["Allow"]
+        answer = world.http.open(path, method=method, query_string=query, headers=world.wholesaler.headers())
+        assert (answer.status_code, answer.headers["Allow"]) == (405, "GET")
+        assert answer.content_type == "application/problem+json"
+        assert method == "HEAD" or answer.json["code"] == "method_not_allowed"
 
 
 @pytest.mark.parametrize("path", ["/checkConnectivity", "/verify/gtin/05012345678900/lot/A%2FB/ser/1"])

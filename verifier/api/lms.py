@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import msgspec
 import structlog
 from flask import Response, current_app, request
+from flask.blueprints import BlueprintSetupState
 from flask_smorest import Blueprint
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -155,6 +156,16 @@ def check_connectivity(actor: Actor) -> Response:
     if isinstance(outcome, Fault):
         raise of_fault(outcome)
     return message({"responderGLN": outcome})
+
+
+def get_only(state: BlueprintSetupState) -> None:
+    """The standard knows GET alone, where Flask answers HEAD and OPTIONS for it: those are 405 too."""
+    for rule in state.app.url_map.iter_rules():
+        if rule.endpoint.startswith(f"{blueprint.name}."):
+            rule.methods = {"GET"}
+
+
+blueprint.record(get_only)
 
 
 def setup() -> Setup:
