@@ -176,6 +176,26 @@ def test_lots_and_serials_are_never_trimmed_or_changed(world: World):
         assert reason.status_code == 400 or data(reason) == told("No_match_GTIN_Serial")
 
 
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        ("/verify", {}),
+        ("/%76erify", {}),
+        ("/verify", {"RAW_URI": "", "REQUEST_URI": ""}),
+    ],
+    ids=["as usual", "written otherwise", "no raw target"],
+)
+def test_a_percent_sign_in_a_lot_or_serial_is_decoded_once(world: World, path: str, target: dict[str, str]):
+    pack = world.pack(profile=US, lot="A%41", serial=f"%25{world.serial()}")
+    answer = world.http.get(
+        path_of(pack).replace("/verify", path, 1),
+        query_string=QUERY | {"exp": yymmdd(pack)},
+        headers=world.wholesaler.headers(),
+        environ_overrides=target,
+    )
+    assert data(answer) == told()
+
+
 @given(lot=st.text(SET_82, min_size=1, max_size=20), serial=st.text(SET_82, min_size=1, max_size=20))
 def test_any_lot_and_serial_of_set_82_finds_its_pack(world: World, lot: str, serial: str):
     pack = world.pack(profile=US, lot=lot, serial=serial)

@@ -18,7 +18,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from verifier import metrics
 from verifier.api.openapi import answers, faults, query
 from verifier.api.problems import Problem, of_fault
-from verifier.api.raw_target import SEGMENTS, decoded
+from verifier.api.raw_target import values
 from verifier.api.runtime import ports
 from verifier.api.security import authenticate, denied, secured
 from verifier.domain.journal import Fault
@@ -112,7 +112,7 @@ def verify(actor: Actor, gtin: str, lot: str, ser: str) -> Response:
     """Does this product identifier correspond to one that was assigned?"""
     chosen, now = setup(), ports().clock()
     check_version(chosen.version)
-    texts = [decoded(segment) for segment in request.environ.get(SEGMENTS, (gtin, lot, ser))]
+    texts = values(request.environ, (gtin, lot, ser))
     asked = read_verification(
         gtin=texts[0] or "",
         lot=texts[1] or "",
