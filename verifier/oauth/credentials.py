@@ -162,7 +162,7 @@ def _presented(claims: Mapping[str, Any], message: Message, now: float) -> Itera
         yield E.VP_IAT_INVALID
     elif now > issued + LIFETIME:
         yield E.VP_IAT_EXPIRED
-    if claims.get("nonce") != message.corr_uuid:
+    if _name(claims.get("nonce")).lower() != message.corr_uuid.lower():  # a UUID is one in either case
         yield E.VP_NONCE_INVALID
     yield from _window(claims, now)
 
