@@ -96,6 +96,11 @@ def test_the_nonce_may_be_in_another_letter_case_than_the_corr_uuid(codes: Any, 
     assert codes(presentation(now, corr.lower()), corrUUID=corr.upper()) == []
 
 
+def test_a_credential_may_be_named_by_its_id_alone(codes: Any, now: datetime, corr: str):
+    held = sign(credential(now, jti=None, vc={"id": "urn:oci:uuid:1"}), issuer_key)
+    assert codes(sign(claims_of(now, corr, held))) == []
+
+
 def test_a_holder_that_is_its_own_key_is_let_in(codes: Any, now: datetime, corr: str):
     key = ECKey.generate_key("secp256k1")
     did = did_jwk(key)
@@ -171,6 +176,9 @@ CREDENTIALS = [
     ({"vc": {"credentialSubject": {}}},                   ["vc_invalid"]),
     ({"vc": {"type": ["VerifiableCredential"]}},          ["vc_invalid"]),
     ({"vc": {"type": ["DSCSAATPCredential"]}},            ["vc_invalid"]),
+    ({"jti": None},                                       ["vc_invalid"]),
+    ({"jti": ""},                                         ["vc_invalid"]),
+    ({"jti": 1, "vc": {"id": ["urn:oci:uuid:1"]}},        ["vc_invalid"]),
     ({"vc": {"type": ["VerifiableCredential", "IdentityCredential"]}}, ["vc_invalid"]),
     ({"holder": "did:web:another.example"},               ["vc_invalid"]),
     ({"sub": "did:web:another.example"},                  ["vc_invalid"]),

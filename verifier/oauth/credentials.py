@@ -127,10 +127,10 @@ class Credentials:
         if sealed.header.get("alg") not in _CREDENTIAL or not _signed(sealed, keys, _CREDENTIAL):
             raise _Refused(E.VC_PROOF_INVALID)
         yield from _window(sealed.claims, now)
-        names = {_name(sealed.claims.get("jti")), _name(_part(sealed.claims, "vc").get("id"))}
+        names = {_name(sealed.claims.get("jti")), _name(_part(sealed.claims, "vc").get("id"))} - {""}
         if names & self._trust.revoked:
             yield E.VC_REVOKED
-        if not self._fits(sealed.claims, claims, message):
+        if not names or not self._fits(sealed.claims, claims, message):  # without a name it is never revoked
             yield E.VC_INVALID
 
     def _fits(self, credential: Mapping[str, Any], claims: Mapping[str, Any], message: Message) -> bool:
