@@ -1,6 +1,7 @@
 """Who may ask: the limit of misses, the TLS proxy, the file of the set-up, and that every request is kept."""
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -266,6 +267,24 @@ def test_the_client_behind_a_certificate_needs_scope_vrs_and_not_to_be_revoked(
     access.revoke_client(gone, datetime.now(UTC))
     world.service.control.refresh()
     assert proxied(headers).status_code == 401
+
+
+def test_the_request_log_names_the_client_that_the_proxy_did(
+    world: World,
+    proxied: Callable[..., Any],
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+):
+    access, gln = world.service.authority.access, "4012345000047"
+    named = {"now": datetime.now(UTC), "issuer": ISSUER, "subject": "CN=logged"}
+    client = access.add_client("logged", gln, frozenset({"vrs"}), **named)
+    headers = RIGHT | {"X-Client-Subject": "CN=logged"}
+    caplog.set_level(logging.INFO, logger="verifier.request")
+    assert proxied(headers).status_code == 200
+    assert proxied(headers | {"X-Client-Verify": "FAILED"}).status_code == 401
+    told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    lines = [(line["client_id"], line["site"]) for line in told if line["event"] == "request"]
+    assert lines == [(client, gln), (None, None)]
 
 
 def test_a_client_with_a_secret_is_not_found_by_its_id(world: World, proxied: Callable[..., Any]):

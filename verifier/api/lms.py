@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 import structlog
-from flask import Response, current_app, request
+from flask import Response, current_app, g, request
 from flask.blueprints import BlueprintSetupState
 from flask_smorest import Blueprint
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -91,9 +91,11 @@ def identify() -> Actor:
     if proxy is None:
         return authenticate()
     try:
-        return proxy.authenticate(request.environ.get("REMOTE_ADDR"), request.headers.get)
+        actor = proxy.authenticate(request.environ.get("REMOTE_ADDR"), request.headers.get)
     except AccessRefused as refused:
         raise denied(refused) from None
+    g.actor = actor  # as `authenticate` does, for the request log
+    return actor
 
 
 @blueprint.get("/verify/gtin/<gtin>/lot/<lot>/ser/<ser>")
