@@ -16,6 +16,7 @@ from past import NOW, SITE, Past, ago
 from sqlalchemy import Engine, event, text
 
 from verifier.cli.main import main
+from verifier.domain.lms import MISS
 from verifier.storage import retention
 from verifier.storage.database import connect
 from verifier.storage.retention import Cleaner
@@ -165,6 +166,11 @@ def test_an_idempotency_key_stays_for_ninety_days_and_while_its_outcome_is_in_do
     assert past.left("idempotency", "key") == {young, doubtful}
 
 
+def missed(at: datetime) -> str:
+    """The counter of a requestor's misses through one client, in the hour of that instant."""
+    return f"{at.strftime(MISS)}:some-client"
+
+
 def test_counters_go_with_their_day_or_their_pack(past: Past, cleaned: Any):
     gtin = past.product()
     serial = past.pack(gtin, released=ago(years=1), expiry=date(2030, 1, 1), serial="A:1:2")
@@ -173,12 +179,14 @@ def test_counters_go_with_their_day_or_their_pack(past: Past, cleaned: Any):
         f"slip:{gtin:014d}:{today}",
         f"slip:{gtin:014d}:{yesterday}",
         f"repeat:{gtin:014d}:{serial}:7",
+        missed(NOW - timedelta(hours=24)),
         "something else",
     }
     gone = {
         f"slip:{gtin:014d}:{today - timedelta(days=2)}",
         f"repeat:{gtin:014d}:A:1:7",
         f"repeat:{gtin + 1:014d}:{serial}:7",
+        missed(NOW - timedelta(hours=25)),
     }
     for scope in kept | gone:
         past.counter(scope)

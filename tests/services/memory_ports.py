@@ -25,6 +25,7 @@ from verifier.domain.journal import (
 )
 from verifier.domain.pack import Batch, Found, Pack, Product, State
 from verifier.domain.ppn import ntin_to_ppn
+from verifier.domain.reasons import OF_ANOTHER_CODE
 from verifier.domain.scan import Device
 from verifier.domain.verdict import AlertRef
 
@@ -102,7 +103,7 @@ class Memory:
 
     def raise_alert(self, alert: NewAlert) -> AlertRef:
         name = (alert.gtin, alert.serial, alert.site_gln, alert.code, alert.raised_at.date())
-        first = self.raised.get(name) or Alert(
+        sent = Alert(
             id=str(alert.alert_id),
             code=alert.code,
             cause=alert.cause,
@@ -120,7 +121,10 @@ class Memory:
             event_id=str(alert.event_id),
             details=alert.details,
         )
-        now = replace(first, count=first.count + 1, last_at=alert.raised_at)
+        held = self.raised.get(name) or sent
+        if held.cause in OF_ANOTHER_CODE and sent.cause not in OF_ANOTHER_CODE:
+            held = replace(sent, id=held.id, count=held.count, raised_at=held.raised_at)
+        now = replace(held, count=held.count + 1, last_at=alert.raised_at)
         self.raised[name] = now
         return AlertRef(now.id, now.code, now.cause, now.count)
 

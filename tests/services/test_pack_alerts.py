@@ -102,6 +102,17 @@ def test_under_the_other_regulation_every_alert_is_a_suspect_product(desk: Desk)
     assert desk.look(code).alert.cause == "already_stolen"
 
 
+def test_an_alert_of_slips_becomes_one_of_the_pack_and_stays_so(desk: Desk):
+    code = desk.pack(S.STOLEN, desk.product(profile="us_dscsa"))
+    slip = replace(code, lot="NEVER-MADE")
+    first = desk.look(slip).alert
+    met = desk.look(code)
+    assert met.alert == replace(first, cause="already_stolen", count=2)
+    assert desk.look(slip).alert.cause == "already_stolen"
+    (alert,) = desk.alerts(code.gtin)
+    assert (alert.event_id, alert.lot, alert.count) == (met.event_id, code.lot, 3)
+
+
 @pytest.mark.parametrize("answer", ["recalled", "withdrawn"])
 def test_what_is_no_sign_of_a_falsification_raises_none(desk: Desk, answer: str):
     code = desk.pack(product=desk.product(withdrawn=answer == "withdrawn"))

@@ -77,7 +77,7 @@ def codes(desk: Callable[..., Person], pack: dict[str, Any], corr: str) -> Itera
 
     def present(token: str | None, **other: str) -> list[str]:
         headers = {} if token is None else {HEADER: token}
-        answer = ask(desk(), pack, headers, corrUUID=corr, **other)
+        answer = ask(desk(), pack, headers, **{"corrUUID": corr} | other)
         if answer.status_code == 200:
             assert data(answer) == told()
             return []
@@ -89,6 +89,16 @@ def codes(desk: Callable[..., Person], pack: dict[str, Any], corr: str) -> Itera
 
 def test_a_right_presentation_is_let_in(codes: Any, now: datetime, corr: str):
     assert codes(presentation(now, corr)) == []
+
+
+def test_the_nonce_may_be_in_another_letter_case_than_the_corr_uuid(codes: Any, now: datetime, corr: str):
+    assert codes(presentation(now, corr.upper())) == []
+    assert codes(presentation(now, corr.lower()), corrUUID=corr.upper()) == []
+
+
+def test_a_credential_may_be_named_by_its_id_alone(codes: Any, now: datetime, corr: str):
+    held = sign(credential(now, jti=None, vc={"id": "urn:oci:uuid:1"}), issuer_key)
+    assert codes(sign(claims_of(now, corr, held))) == []
 
 
 def test_a_holder_that_is_its_own_key_is_let_in(codes: Any, now: datetime, corr: str):
@@ -166,6 +176,9 @@ CREDENTIALS = [
     ({"vc": {"credentialSubject": {}}},                   ["vc_invalid"]),
     ({"vc": {"type": ["VerifiableCredential"]}},          ["vc_invalid"]),
     ({"vc": {"type": ["DSCSAATPCredential"]}},            ["vc_invalid"]),
+    ({"jti": None},                                       ["vc_invalid"]),
+    ({"jti": ""},                                         ["vc_invalid"]),
+    ({"jti": 1, "vc": {"id": ["urn:oci:uuid:1"]}},        ["vc_invalid"]),
     ({"vc": {"type": ["VerifiableCredential", "IdentityCredential"]}}, ["vc_invalid"]),
     ({"holder": "did:web:another.example"},               ["vc_invalid"]),
     ({"sub": "did:web:another.example"},                  ["vc_invalid"]),

@@ -59,7 +59,7 @@ def commanded(command: str) -> Callable[[World], dict[str, Any]]:
 
 def alerted(world: World) -> dict[str, Any]:
     pack = world.pack(profile=US)
-    assert world.corner_pharmacy.verify(pack | {"lot": "OTHER"})["alert"]["code"] == "SUSPECT"
+    assert world.corner_pharmacy.verify(pack, seal="broken")["alert"]["code"] == "SUSPECT"
     return pack
 
 
@@ -190,6 +190,42 @@ def test_what_a_stranger_asks_wrongly_is_an_alert_but_makes_nobodys_pack_suspect
     assert data(ask(world.wholesaler, pack)) == told()
     (alert,) = world.manufacturer.get("/v1/alerts", gtin=pack["gtin"]).json["alerts"]
     assert (alert["code"], alert["cause"], alert["count"], alert["site"]) == ("LMS", "lot_mismatch", 2, None)
+
+
+@pytest.mark.parametrize(
+    ("slip", "cause"),
+    [
+        ({"lot": "OTHER"}, "lot_mismatch"),
+        ({"expiry": "2031-01-01"}, "expiry_mismatch"),
+    ],
+)
+def test_what_a_site_mistypes_is_an_alert_but_makes_nobodys_pack_suspect(
+    world: World, slip: dict[str, str], cause: str
+):
+    pack = world.pack(profile=US)
+    assert world.corner_pharmacy.verify(pack | slip)["alert"]["cause"] == cause
+    assert data(ask(world.wholesaler, pack)) == told()
+
+
+def test_a_second_dispense_makes_a_pack_suspect_also_after_the_first_was_undone(world: World):
+    pack = world.pack(profile=US)
+    assert world.corner_pharmacy.dispense(pack)["accepted"]
+    assert world.other_pharmacy.dispense(pack)["alert"]["cause"] == "already_dispensed"
+    assert data(ask(world.wholesaler, pack)) == says(C.UNFIT, D.SUSPECT)
+    assert world.corner_pharmacy.reactivate(pack)["accepted"]
+    assert data(ask(world.wholesaler, pack)) == says(C.UNFIT, D.SUSPECT)
+
+
+def test_a_slip_earlier_on_the_day_hides_no_suspicion(world: World):
+    """A site's alerts of a day are one alert, which then is about the attempt that met the pack."""
+    pack = world.pack(profile=US)
+    slip = world.corner_pharmacy.verify(pack | {"lot": "OTHER"})["alert"]
+    broken = world.corner_pharmacy.verify(pack, seal="broken")
+    assert broken["alert"] == slip | {"cause": "seal_broken", "count": 2}
+    assert world.corner_pharmacy.verify(pack | {"lot": "OTHER"})["alert"]["cause"] == "seal_broken"
+    alert = world.corner_pharmacy.get(f"/v1/alerts/{slip['id']}").json
+    assert (alert["event_id"], alert["lot"], alert["count"]) == (broken["event_id"], pack["lot"], 3)
+    assert data(ask(world.wholesaler, pack)) == says(C.UNFIT, D.SUSPECT)
 
 
 def test_an_alert_that_was_closed_makes_no_pack_suspect(world: World):

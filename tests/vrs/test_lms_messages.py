@@ -176,6 +176,26 @@ def test_lots_and_serials_are_never_trimmed_or_changed(world: World):
         assert reason.status_code == 400 or data(reason) == told("No_match_GTIN_Serial")
 
 
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        ("/verify", {}),
+        ("/%76erify", {}),
+        ("/verify", {"RAW_URI": "", "REQUEST_URI": ""}),
+    ],
+    ids=["as usual", "written otherwise", "no raw target"],
+)
+def test_a_percent_sign_in_a_lot_or_serial_is_decoded_once(world: World, path: str, target: dict[str, str]):
+    pack = world.pack(profile=US, lot="A%41", serial=f"%25{world.serial()}")
+    answer = world.http.get(
+        path_of(pack).replace("/verify", path, 1),
+        query_string=QUERY | {"exp": yymmdd(pack)},
+        headers=world.wholesaler.headers(),
+        environ_overrides=target,
+    )
+    assert data(answer) == told()
+
+
 @given(lot=st.text(SET_82, min_size=1, max_size=20), serial=st.text(SET_82, min_size=1, max_size=20))
 def test_any_lot_and_serial_of_set_82_finds_its_pack(world: World, lot: str, serial: str):
     pack = world.pack(profile=US, lot=lot, serial=serial)
@@ -193,12 +213,14 @@ def test_what_may_stand_in_a_path_as_it_is_need_not_be_encoded(world: World, tex
     assert data(answer) == told()
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "TRACE", "POST", "PUT", "PATCH", "DELETE"])
 def test_another_method_is_405(world: World, pack: dict[str, Any], method: str):
+    query = QUERY | {"exp": yymmdd(pack), "gtin": pack["gtin"]}
     for path in (path_of(pack), "/checkConnectivity"):
-        answer = world.http.open(path, method=method, headers=world.wholesaler.headers())
-        assert (answer.status_code, answer.json["code"]) == (405, "method_not_allowed")
-        assert "GET" in answer.headers["Allow"]
+        answer = world.http.open(path, method=method, query_string=query, headers=world.wholesaler.headers())
+        assert (answer.status_code, answer.headers["Allow"]) == (405, "GET")
+        assert answer.content_type == "application/problem+json"
+        assert method == "HEAD" or answer.json["code"] == "method_not_allowed"
 
 
 @pytest.mark.parametrize("path", ["/checkConnectivity", "/verify/gtin/05012345678900/lot/A%2FB/ser/1"])

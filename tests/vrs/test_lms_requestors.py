@@ -1,6 +1,7 @@
 """Who may ask: the limit of misses, the TLS proxy, the file of the set-up, and that every request is kept."""
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -89,6 +90,28 @@ def test_who_misses_too_often_is_refused_for_this_hour_and_the_next(world: World
         with world.clock.at(HOUR + timedelta(hours=hours)):
             person = replace(person, _token=None)
             assert ask(person, pack, reqGLN=gln).status_code == status
+
+
+@pytest.mark.parametrize("kind", ["lot", "gtin", "connectivity"])
+def test_who_misses_in_anothers_name_does_not_lock_that_one_out(world: World, kind: str):
+    gln = f"{int.from_bytes(kind.encode()[::-1]) % 10**13:013d}"
+    pack, unknown = world.pack(profile=US), world.pack(stored=False)
+    there = limited(world, 3)
+    attacker = replace(there, _token=None)
+    owner = replace(world.other_wholesaler, http=there.http, _token=None)
+
+    def miss(person: Person) -> Any:
+        if kind == "connectivity":
+            return ask_connectivity(person, unknown["gtin"], reqGLN=gln)
+        return ask(person, pack | {"lot": "OTHER"} if kind == "lot" else unknown, reqGLN=gln)
+
+    with world.clock.at(HOUR):
+        for person in (attacker, owner):
+            assert data(ask(person, pack, reqGLN=gln)) == told()
+            assert ask_connectivity(person, pack["gtin"], reqGLN=gln).status_code == 200
+            assert 403 not in [miss(person).status_code for _ in range(3)]
+            for refused in (ask(person, pack, reqGLN=gln), miss(person)):
+                assert refused.json["code"] == "too_many_misses"
 
 
 def test_all_workers_count_together(world: World):
@@ -244,6 +267,24 @@ def test_the_client_behind_a_certificate_needs_scope_vrs_and_not_to_be_revoked(
     access.revoke_client(gone, datetime.now(UTC))
     world.service.control.refresh()
     assert proxied(headers).status_code == 401
+
+
+def test_the_request_log_names_the_client_that_the_proxy_did(
+    world: World,
+    proxied: Callable[..., Any],
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+):
+    access, gln = world.service.authority.access, "4012345000047"
+    named = {"now": datetime.now(UTC), "issuer": ISSUER, "subject": "CN=logged"}
+    client = access.add_client("logged", gln, frozenset({"vrs"}), **named)
+    headers = RIGHT | {"X-Client-Subject": "CN=logged"}
+    caplog.set_level(logging.INFO, logger="verifier.request")
+    assert proxied(headers).status_code == 200
+    assert proxied(headers | {"X-Client-Verify": "FAILED"}).status_code == 401
+    told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    lines = [(line["client_id"], line["site"]) for line in told if line["event"] == "request"]
+    assert lines == [(client, gln), (None, None)]
 
 
 def test_a_client_with_a_secret_is_not_found_by_its_id(world: World, proxied: Callable[..., Any]):

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import lms_partner
 import pytest
 from mischief import MISCHIEF, Troublemaker
 from returning import open_session
@@ -116,6 +117,15 @@ def test_a_mismatch_asked_twice_on_one_day_is_one_alert(world: World):
                 ask(world.wholesaler, pack | {"lot": "OTHER"})["failureReason"] == "No_match_GTIN_Serial_Lot"
             )
     assert [each["count"] for each in alerts(world.wholesaler, pack)] == [2]
+
+
+def test_a_mismatch_of_the_network_does_not_make_the_pack_suspect_for_who_asks_us(world: World):
+    pack = world.pack(profile="us_dscsa")
+    with network(peer := Responder(known(pack))):
+        enter(world, pack["gtin"], peer.url)
+        assert ask(world.wholesaler, pack | {"lot": "OTHER"})["code"] == "mismatch"
+    assert [each["cause"] for each in alerts(world.wholesaler, pack)] == ["mismatch"]
+    assert lms_partner.ask(world.other_wholesaler, pack).json["data"] == {"verified": True}
 
 
 @pytest.mark.parametrize("language", ["en", "de", "fr"])

@@ -1,12 +1,9 @@
 """What was written down: the events of a pack, alerts; and the table of reasons."""
 
-import base64
-import binascii
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
-from uuid import UUID
 
 import msgspec
 from flask import Response
@@ -15,6 +12,7 @@ from flask_smorest import Blueprint
 from verifier.api.bodies import invalid, parameters
 from verifier.api.commands import encoded, identify
 from verifier.api.openapi import answers, faults, query
+from verifier.api.pages import by_instant, cursor, position
 from verifier.api.problems import of_fault
 from verifier.api.runtime import ports
 from verifier.api.security import open_route, secured
@@ -136,7 +134,7 @@ def event(actor: Actor, event_id: str) -> Response:
 def alerts(actor: Actor) -> Response:
     """Alerts that you may see."""
     wanted = parameters(*FILTERS, "cursor")
-    before = position(wanted.pop("cursor", None))
+    before = position(wanted.pop("cursor", None), by_instant)
     if "gtin" in wanted:
         wanted["gtin"] = identify(wanted["gtin"]).gtin
     asked = AlertQuery(limit=archive.PAGE + 1, before=before, **wanted)
@@ -145,7 +143,8 @@ def alerts(actor: Actor) -> Response:
         raise of_fault(page)
     response = encoded(Alerts(list(page[: archive.PAGE])))
     if len(page) > archive.PAGE:
-        following = urlencode(wanted | {"cursor": cursor(page[archive.PAGE - 1])})
+        last = page[archive.PAGE - 1]
+        following = urlencode(wanted | {"cursor": cursor(last.raised_at.isoformat(), last.id)})
         response.headers["Link"] = f'</v1/alerts?{following}>; rel="next"'
     return response
 
@@ -198,19 +197,3 @@ def event_out(shown: archive.ShownEvent) -> EventOut:
         client_id=event.client_id if own else None,
         details=event.details if own else None,
     )
-
-
-def cursor(last: Alert) -> str:
-    """The position after this alert."""
-    return base64.urlsafe_b64encode(f"{last.raised_at.isoformat()} {last.id}".encode()).decode()
-
-
-def position(text: str | None) -> tuple[datetime, UUID] | None:
-    """The position that a cursor stands for."""
-    if not text:
-        return None
-    try:
-        instant, _, alert_id = base64.urlsafe_b64decode(text).decode().partition(" ")
-        return datetime.fromisoformat(instant), UUID(alert_id)
-    except (ValueError, binascii.Error):
-        raise invalid("cursor", "Take the cursor from the header Link of the page before.") from None

@@ -10,14 +10,15 @@ from typing import Annotated, Any
 
 import msgspec
 import structlog
-from flask import Response, current_app, request
+from flask import Response, current_app, g, request
+from flask.blueprints import BlueprintSetupState
 from flask_smorest import Blueprint
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from verifier import metrics
 from verifier.api.openapi import answers, faults, query
 from verifier.api.problems import Problem, of_fault
-from verifier.api.raw_target import SEGMENTS, decoded
+from verifier.api.raw_target import values
 from verifier.api.runtime import ports
 from verifier.api.security import authenticate, denied, secured
 from verifier.domain.journal import Fault
@@ -90,9 +91,11 @@ def identify() -> Actor:
     if proxy is None:
         return authenticate()
     try:
-        return proxy.authenticate(request.environ.get("REMOTE_ADDR"), request.headers.get)
+        actor = proxy.authenticate(request.environ.get("REMOTE_ADDR"), request.headers.get)
     except AccessRefused as refused:
         raise denied(refused) from None
+    g.actor = actor  # as `authenticate` does, for the request log
+    return actor
 
 
 @blueprint.get("/verify/gtin/<gtin>/lot/<lot>/ser/<ser>")
@@ -111,7 +114,7 @@ def verify(actor: Actor, gtin: str, lot: str, ser: str) -> Response:
     """Does this product identifier correspond to one that was assigned?"""
     chosen, now = setup(), ports().clock()
     check_version(chosen.version)
-    texts = [decoded(segment) for segment in request.environ.get(SEGMENTS, (gtin, lot, ser))]
+    texts = values(request.environ, (gtin, lot, ser))
     asked = read_verification(
         gtin=texts[0] or "",
         lot=texts[1] or "",
@@ -144,17 +147,27 @@ def verify(actor: Actor, gtin: str, lot: str, ser: str) -> Response:
 @answers(ConnectivityOut, "This service answers for the product.")
 @faults(400, 401, 403, 404)
 @secured("vrs", identify=identify)
-def check_connectivity(_actor: Actor) -> Response:
+def check_connectivity(actor: Actor) -> Response:
     """Does this service answer for a product?"""
     chosen = setup()
     check_version(chosen.version)
     asked = read_connectivity(sent(), chosen.rules)
     if isinstance(asked, dict):
         raise malformed(asked)
-    outcome = responder.connectivity(ports(), chosen.responder, asked)
+    outcome = responder.connectivity(ports(), chosen.responder, actor, asked)
     if isinstance(outcome, Fault):
         raise of_fault(outcome)
     return message({"responderGLN": outcome})
+
+
+def get_only(state: BlueprintSetupState) -> None:
+    """The standard knows GET alone, where Flask answers HEAD and OPTIONS for it: those are 405 too."""
+    for rule in state.app.url_map.iter_rules():
+        if rule.endpoint.startswith(f"{blueprint.name}."):
+            rule.methods = {"GET"}
+
+
+blueprint.record(get_only)
 
 
 def setup() -> Setup:

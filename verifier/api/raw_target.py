@@ -2,11 +2,12 @@
 
 A WSGI server gives the application a decoded path, in which an encoded slash cannot be told from one
 between segments. So the raw target is read (gunicorn and Werkzeug hand it over) and routing gets a path
-without the three values; they wait in the environment, still encoded.
+without the three values; they wait in the environment, still encoded. Of a target that is missing or written
+otherwise (`/%76erify/…`) the routing's values are taken: those are decoded already.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -37,6 +38,12 @@ class RawTarget:
                 environ[SEGMENTS] = target.groups()
                 environ["PATH_INFO"] = _ROUTED
         return self._application(environ, start_response)
+
+
+def values(environ: Mapping[str, Any], routed: Sequence[str]) -> list[str | None]:
+    """The three values of a message's path, decoded once; `routed` are those that the routing has found."""
+    encoded = environ.get(SEGMENTS)
+    return list(routed) if encoded is None else [decoded(segment) for segment in encoded]
 
 
 def decoded(segment: str) -> str | None:

@@ -1,6 +1,5 @@
 """The returns desk: sessions, their scans, and the signed summary at their end."""
 
-import base64
 from collections.abc import Callable
 from datetime import date
 from typing import Any
@@ -14,11 +13,11 @@ from flask_smorest import Blueprint
 from verifier import metrics
 from verifier.api import bulk
 from verifier.api import returns_schemas as schemas
-from verifier.api.archive import position
 from verifier.api.bodies import convert, digest, idempotency_key, invalid, json_body, parameters
 from verifier.api.commands import encoded
 from verifier.api.openapi import answers, body, faults, query
 from verifier.api.operations import replay
+from verifier.api.pages import by_instant, cursor, position
 from verifier.api.problems import Problem, of_fault
 from verifier.api.runtime import ports
 from verifier.api.scans import ELEMENTS, context_of, scan_of
@@ -69,14 +68,15 @@ def open_session(actor: Actor) -> Response:
 def sessions(actor: Actor) -> Response:
     """Sessions that you may see."""
     wanted = parameters("status", "reference", "site", "cursor")
-    before = position(wanted.pop("cursor", None))
+    before = position(wanted.pop("cursor", None), by_instant)
     if wanted.get("status", "open") not in STATUSES:
         raise invalid("status", f"One of {', '.join(STATUSES)}.")
     asked = SessionQuery(limit=returns.PAGE + 1, before=before, **wanted)
     page = returns.sessions(ports(), actor, asked)
     response = encoded(schemas.ReturnsSessions(sessions=[shown(each) for each in page[: returns.PAGE]]))
     if len(page) > returns.PAGE:
-        following = urlencode(wanted | {"cursor": cursor(page[returns.PAGE - 1])})
+        last = page[returns.PAGE - 1]
+        following = urlencode(wanted | {"cursor": cursor(last.opened_at.isoformat(), str(last.id))})
         response.headers["Link"] = f'</v1/returns/sessions?{following}>; rel="next"'
     return response
 
@@ -242,11 +242,6 @@ def shown(session: Session) -> schemas.ReturnsSessionLine:
         opened_at=session.opened_at,
         closed_at=session.closed_at,
     )
-
-
-def cursor(last: Session) -> str:
-    """The position after this session."""
-    return base64.urlsafe_b64encode(f"{last.opened_at.isoformat()} {last.id}".encode()).decode()
 
 
 def key_of(sent: Any) -> returns.Key:

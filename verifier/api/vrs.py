@@ -15,12 +15,12 @@ from verifier.api import schemas
 from verifier.api.bodies import convert, invalid, json_body, parameters
 from verifier.api.commands import encoded, identify
 from verifier.api.openapi import answers, body, faults, query
-from verifier.api.pages import cursor, position
+from verifier.api.pages import cursor, gtin, instant, position
 from verifier.api.problems import Problem
 from verifier.api.runtime import language, ports
 from verifier.api.scans import scan_of
 from verifier.api.security import secured
-from verifier.domain.directory import Entry
+from verifier.domain.directory import FIRST, LAST, Entry
 from verifier.domain.lifecycle import Operation
 from verifier.domain.lms import AdditionalInfo, FailureReason
 from verifier.domain.pack import Actor
@@ -188,7 +188,7 @@ def pending(actor: Actor) -> Response:
 def directory(actor: Actor) -> Response:  # noqa: ARG001
     """The look-up directory, or what has changed in it."""
     asked = parameters("since", "cursor")
-    since = _instant(asked["since"]) if "since" in asked else None
+    since = _since(asked["since"]) if "since" in asked else None
     after = position(asked.get("cursor"), _directory_position)
     found = ports().vrs.directory.changes(since, after, PAGE + 1)
     response = encoded(DirectoryPage([_entry(item) for item in found[:PAGE]]))
@@ -237,24 +237,25 @@ def _entry(entry: Entry) -> DirectoryEntry:
     return msgspec.convert(entry.fields(), DirectoryEntry)
 
 
-def _instant(text: str) -> datetime:
+def _since(text: str) -> datetime:
     try:
-        instant = datetime.fromisoformat(text)
+        return instant(text)
     except ValueError:
         raise invalid("since", TIME) from None
-    if instant.tzinfo is None:
-        raise invalid("since", TIME)
-    return instant
 
 
 def _pending_position(parts: list[str]) -> tuple[datetime, str, str]:
-    at, gtin, serial = parts
-    return datetime.fromisoformat(at), str(int(gtin)), serial
+    at, product, serial = parts
+    if "\0" in serial:
+        raise ValueError("no text of ours holds it")
+    return instant(at), gtin(product), serial
 
 
 def _directory_position(parts: list[str]) -> tuple[datetime, str, int]:
-    at, gtin, start = parts
-    return datetime.fromisoformat(at), str(int(gtin)), int(start)
+    at, product, start = parts
+    if not FIRST <= int(start) <= LAST:
+        raise ValueError("no day of a span")
+    return instant(at), gtin(product), int(start)
 
 
 def _link(name: str, **parameters_: Any) -> str:

@@ -26,7 +26,7 @@ OPERATION = "lms"
 ALERT = "LMS"
 """The alert of a pack whose identifiers do not match: suspect for its manufacturer, 360eee-1(b)(4)(C)."""
 MISS = "lms_miss:%Y-%m-%dT%H"
-"""Under what a requestor's misses of an hour are counted, as a format of its time."""
+"""Under what a requestor's misses of an hour are counted, as a format of its time; the client follows."""
 LINK_TYPE = "verificationService"
 SALEABLE_RETURN = "dscsaSaleableReturn"
 MOST_TEXT = 254

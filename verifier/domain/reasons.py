@@ -76,6 +76,11 @@ REASONS: Mapping[str, Reason] = {reason.code: reason for reason in (
 
 IDENTITY_MISSES = frozenset({"unknown_serial", "unknown_batch", "lot_mismatch", "expiry_mismatch"})
 """What a typing slip looks like: some element of the code is not the stored one."""
+OF_ANOTHER_CODE = IDENTITY_MISSES | {"mismatch"}
+"""Causes of alerts that say nothing of the stored pack: what was scanned was not its code.
+
+`mismatch` is the network's word for it. Whoever mistypes somebody else's serial must not make it suspect.
+"""
 
 
 def alert_code(profile: Profile, attempt: Attempt, code: str, state: State | None) -> str | None:

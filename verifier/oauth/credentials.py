@@ -127,10 +127,10 @@ class Credentials:
         if sealed.header.get("alg") not in _CREDENTIAL or not _signed(sealed, keys, _CREDENTIAL):
             raise _Refused(E.VC_PROOF_INVALID)
         yield from _window(sealed.claims, now)
-        names = {_name(sealed.claims.get("jti")), _name(_part(sealed.claims, "vc").get("id"))}
+        names = {_name(sealed.claims.get("jti")), _name(_part(sealed.claims, "vc").get("id"))} - {""}
         if names & self._trust.revoked:
             yield E.VC_REVOKED
-        if not self._fits(sealed.claims, claims, message):
+        if not names or not self._fits(sealed.claims, claims, message):  # without a name it is never revoked
             yield E.VC_INVALID
 
     def _fits(self, credential: Mapping[str, Any], claims: Mapping[str, Any], message: Message) -> bool:
@@ -162,7 +162,7 @@ def _presented(claims: Mapping[str, Any], message: Message, now: float) -> Itera
         yield E.VP_IAT_INVALID
     elif now > issued + LIFETIME:
         yield E.VP_IAT_EXPIRED
-    if claims.get("nonce") != message.corr_uuid:
+    if _name(claims.get("nonce")).lower() != message.corr_uuid.lower():  # a UUID is one in either case
         yield E.VP_NONCE_INVALID
     yield from _window(claims, now)
 

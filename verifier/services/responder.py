@@ -3,7 +3,7 @@
 Every verification request that could be read is written down before its answer, with who asked for whom.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -25,6 +25,7 @@ from verifier.domain.lms_policy import Disposition, respond
 from verifier.domain.lms_rules import NO_MARKS, Rules, Standing
 from verifier.domain.pack import Actor, Found, Product
 from verifier.domain.profiles import load
+from verifier.domain.reasons import OF_ANOTHER_CODE
 from verifier.services.ports import Ports, Transaction
 
 FAULTS = {
@@ -42,10 +43,13 @@ class Desk(Protocol):
     def rules(self) -> Rules:
         """Policy, blocked requestors and marked lots, as they hold now."""
 
-    def look(self, code: PackCode, req_gln: str, scopes: Sequence[str], own: str) -> tuple[Found, Standing]:
+    def look(
+        self, code: PackCode, req_gln: str, scopes: Sequence[str], besides: Collection[str]
+    ) -> tuple[Found, Standing]:
         """What is known of this code now, and how pack and requestor stand.
 
-        An alert with the code `own` does not count; of the requestor's counters, the highest of these scopes.
+        An alert with one of the causes `besides` does not count; of the requestor's counters, the highest of
+        these scopes.
         """
 
     def misses(self, req_gln: str, scopes: Sequence[str]) -> int:
@@ -57,7 +61,7 @@ class Responder:
     """How this service answers.
 
     `gln` is its own, None for that of each product's manufacturer. A requestor with `misses` misses in an
-    hour is refused for the rest of that hour and the next one.
+    hour through one client is refused there for the rest of that hour and the next one.
     """
 
     desk: Desk
@@ -97,7 +101,9 @@ def verify(ports: Ports, responder: Responder, actor: Actor, request: LmsRequest
     rules, now = responder.desk.rules(), ports.clock()
     if request.req_gln in rules.blocked:
         return turn_away(ports, actor, request, "requestor_blocked")
-    found, standing = responder.desk.look(request.code, request.req_gln, miss_scopes(now), ALERT)
+    found, standing = responder.desk.look(
+        request.code, request.req_gln, miss_scopes(actor, now), OF_ANOTHER_CODE
+    )
     asked = Asked(ports.new_id(), actor, request, now, found)
     if standing.misses >= responder.misses:
         return refuse(ports, asked, "too_many_misses")
@@ -124,12 +130,14 @@ def verify(ports: Ports, responder: Responder, actor: Actor, request: LmsRequest
     return Answered(body, str(code))
 
 
-def connectivity(ports: Ports, responder: Responder, request: ConnectivityRequest) -> str | Fault:
+def connectivity(
+    ports: Ports, responder: Responder, actor: Actor, request: ConnectivityRequest
+) -> str | Fault:
     """The GLN that answers for this product; the same faults as of a verification."""
     now, req_gln = ports.clock(), request.req_gln
     if req_gln in responder.desk.rules().blocked:
         return Fault("requestor_blocked", FAULTS["requestor_blocked"])
-    hours = miss_scopes(now)
+    hours = miss_scopes(actor, now)
     if responder.desk.misses(req_gln, hours) >= responder.misses:
         return Fault("too_many_misses", FAULTS["too_many_misses"])
     gln = speaker(responder, ports.archive.product(request.gtin))
@@ -162,7 +170,7 @@ def refuse(ports: Ports, asked: Asked, code: str) -> Fault:
 
     def work(tx: Transaction) -> None:
         if unknown:
-            tx.count(asked.request.req_gln, miss_scopes(asked.now)[0])
+            tx.count(asked.request.req_gln, miss_scopes(asked.actor, asked.now)[0])
         tx.record(event, None)
 
     ports.store.run(work)
@@ -172,7 +180,7 @@ def refuse(ports: Ports, asked: Asked, code: str) -> Fault:
 def write(tx: Transaction, ports: Ports, asked: Asked, event: PackEvent, body: Body, *, missed: bool) -> None:
     """A negative answer; a miss is counted and, for the manufacturer, an alert."""
     if missed:
-        tx.count(asked.request.req_gln, miss_scopes(asked.now)[0])
+        tx.count(asked.request.req_gln, miss_scopes(asked.actor, asked.now)[0])
         tx.raise_alert(alert_of(asked, event, ports.new_id()))
     tx.record(event, body)
 
@@ -234,6 +242,11 @@ def event_of(asked: Asked, code: str, *, accepted: bool) -> PackEvent:
     )
 
 
-def miss_scopes(now: datetime) -> tuple[str, str]:
-    """The counters of this hour's misses and of the last hour's."""
-    return now.strftime(MISS), (now - timedelta(hours=1)).strftime(MISS)
+def miss_scopes(actor: Actor, now: datetime) -> tuple[str, str]:
+    """The counters of this hour's misses and of the last hour's.
+
+    Each client has its own of a requestor: any client can name any requestor, and must not lock it out for
+    the others.
+    """
+    this, last = (hour.strftime(MISS) for hour in (now, now - timedelta(hours=1)))
+    return f"{this}:{actor.client_id}", f"{last}:{actor.client_id}"

@@ -1,6 +1,6 @@
 """What the responder of GS1 messages reads and keeps beside packs: its rules, who has missed too often."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -41,7 +41,7 @@ _MISSES = (
 _OF_REQUESTOR = Statement(text(_MISSES))
 _LOOK = """
 SELECT m.misses, f.*, EXISTS (SELECT 1 FROM alerts a WHERE a.gtin = f.gtin AND a.serial = f.serial
-                                 AND a.closed_at IS NULL AND a.code <> :own) AS alerted
+                                 AND a.closed_at IS NULL AND a.cause <> ALL(:besides)) AS alerted
   FROM ({misses}) m LEFT JOIN ({find}) f ON true
 """
 _BY_GTIN, _BY_PPN = (
@@ -123,7 +123,9 @@ class Responder:
             self._held = snapshot.reference_generation, rules
         return rules
 
-    def look(self, code: PackCode, req_gln: str, scopes: Sequence[str], own: str) -> tuple[Found, Standing]:
+    def look(
+        self, code: PackCode, req_gln: str, scopes: Sequence[str], besides: Collection[str]
+    ) -> tuple[Found, Standing]:
         """One statement on the primary for all: asking the cache first would be a round trip more."""
         ppn = rows.ppn_of(code)
         query = _BY_GTIN if ppn is None else _BY_PPN
@@ -134,7 +136,7 @@ class Responder:
             "lot": code.lot,
             "req_gln": req_gln,
             "scopes": list(scopes),
-            "own": own,
+            "besides": list(besides),
         }
         row = twice(lambda: self._row(query, values))
         found = rows.found_of(row if row.gtin is not None else None)

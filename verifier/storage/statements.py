@@ -51,15 +51,22 @@ COUNT = Statement(
         " ON CONFLICT (site_gln, scope) DO UPDATE SET count = counters.count + 1 RETURNING count"
     )
 )
+_TELLS_MORE = "alerts.cause = ANY(:of_another_code) AND excluded.cause <> ALL(:of_another_code)"
+_OF_ATTEMPT = ("cause", "operation", "lot", "expiry", "client_id", "event_id", "details")
 RAISE = Statement(
     insert(tables.alerts)
     .on_conflict_do_update(
         constraint="uq_alerts_pack_site_code_day",
-        set_={"count": text("alerts.count + 1"), "last_at": text("excluded.last_at")},
+        set_={"count": text("alerts.count + 1"), "last_at": text("excluded.last_at")}
+        | {
+            name: text(f"CASE WHEN {_TELLS_MORE} THEN excluded.{name} ELSE alerts.{name} END")
+            for name in _OF_ATTEMPT
+        },
     )
     .returning(tables.alerts.c.alert_id, tables.alerts.c.code, tables.alerts.c.cause, tables.alerts.c.count),
     *names(tables.alerts, "status", "closed_at"),
 )
+"""It is about the first attempt of the day, unless that was a slip and a later one meets the pack itself."""
 EVENT = Statement(
     insert(tables.events).on_conflict_do_nothing(index_elements=["gtin", "serial", "event_id"]),
     *names(tables.events),

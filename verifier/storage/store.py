@@ -16,6 +16,7 @@ from verifier.domain.codes import PackCode
 from verifier.domain.journal import Claim, Fault, NewAlert, PackEvent, ReferenceEvent, Replay
 from verifier.domain.pack import Found, Pack, Product, State
 from verifier.domain.questions import AskedQuestion
+from verifier.domain.reasons import OF_ANOTHER_CODE
 from verifier.domain.scan import Device
 from verifier.domain.verdict import AlertRef
 from verifier.storage import claims, questions, statements
@@ -215,6 +216,7 @@ class Transaction:
             "client_id": alert.client_id,
             "event_id": alert.event_id,
             "details": _json(alert.details),
+            "of_another_code": list(OF_ANOTHER_CODE),
         }
         row = self._session.run(statements.RAISE, values).first
         return AlertRef(str(row.alert_id), row.code, row.cause, row[3])

@@ -143,7 +143,7 @@ def _slip_of_a_past_day(counter: FromClause, now: datetime) -> ColumnElement[boo
 
 
 def _old_miss(counter: FromClause, now: datetime) -> ColumnElement[bool]:
-    """`lms_miss:<UTC hour>`; the last two hours count, and a clock may be behind."""
+    """`lms_miss:<UTC hour>:<client>`; the last two hours count, and a clock may be behind."""
     past = (now.astimezone(UTC) - timedelta(days=1)).strftime(MISS)
     return and_(counter.c.scope.like("lms\\_miss:%"), counter.c.scope < past)
 
