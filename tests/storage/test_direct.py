@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from instances import Process, Processes, new_pack
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError, InternalError
 
 from verifier.domain.pack import State
 from verifier.storage import database
@@ -15,6 +16,7 @@ from verifier.storage.direct import Session, Statement, session
 
 ALL_COLUMNS = Statement(text("SELECT * FROM shelves WHERE shelf = :shelf"))
 ONE = Statement(text("SELECT CAST(:number AS int) AS number"))
+PUT = Statement(text("INSERT INTO shelves VALUES (10 / CAST(:number AS int))"))
 STORAGE = Path(database.__file__).parent
 ADD, WIDEN = "ALTER TABLE shelves ADD COLUMN place text", "ALTER TABLE shelves ALTER COLUMN shelf TYPE bigint"
 
@@ -52,7 +54,7 @@ def once_more(engine: Engine, statement: Statement, **values: int) -> dict[str, 
     """As the callers do: what is in a transaction is run again, all of it."""
     with session(engine) as opened:
         if not opened._connection.autocommit:
-            with pytest.raises(Exception, match=r"cached plan|does not exist"):
+            with pytest.raises(DBAPIError, match=r"cached plan|does not exist"):
                 opened.run(statement, values)
             opened.rollback()
         return opened.run(statement, values).first._asdict()
@@ -129,3 +131,28 @@ def test_names_of_prepared_statements_are_never_used_twice(url: str):
 def names(opened: Session) -> set[str]:
     listed = Statement(text("SELECT name FROM pg_prepared_statements WHERE statement LIKE '%AS number'"))
     return {row.name for row in opened.run(listed).rows}
+
+
+def test_the_commit_of_a_transaction_that_has_failed_is_an_error(url: str, admin: Engine):
+    engine = connect(url, pool=1)
+    with session(engine) as opened:
+        opened.run(PUT, {"number": 5})
+        with pytest.raises(DBAPIError, match="division by zero"):
+            opened.run(PUT, {"number": 0})
+        with pytest.raises(InternalError, match="ROLLBACK") as refused:
+            opened.commit()
+        assert not refused.value.connection_invalidated
+        opened.run(PUT, {"number": 2})
+        opened.commit()
+    with admin.connect() as connection:
+        assert connection.execute(text("SELECT array_agg(shelf) FROM shelves")).scalar_one() == [1, 5]
+    engine.dispose()
+
+
+def test_rows_are_not_kept_once_they_are_read(url: str):
+    engine = connect(url, pool=1, autocommit=True)
+    with session(engine) as opened:
+        assert opened.run(ONE, {"number": 1}).first.number == 1
+        [prepared] = opened._held.info["prepared"].values()
+        assert prepared.translated.pgresult is None
+    engine.dispose()

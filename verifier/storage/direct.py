@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg
 from psycopg.adapt import PyFormat, Transformer
-from psycopg.errors import error_from_result
+from psycopg.errors import InFailedSqlTransaction, error_from_result
 from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
 from sqlalchemy import ClauseElement, Engine
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
@@ -60,7 +60,9 @@ class _Prepared:
         if self._row is None:
             self._row = _row(tuple(result.fname(number).decode() for number in range(result.nfields)))
         self.translated.set_pgresult(result)
-        return self.translated.load_rows(0, result.ntuples, self._row)
+        loaded = self.translated.load_rows(0, result.ntuples, self._row)
+        self.translated.set_pgresult(None)  # or it would be kept until the statement's next rows
+        return loaded
 
 
 @lru_cache(maxsize=1024)
@@ -148,11 +150,17 @@ class Session:
         raise error_from_result(result)
 
     def commit(self) -> None:
-        """Make it last."""
+        """Make it last.
+
+        Raises:
+            DBAPIError: it may not have been kept; also where a statement had failed, which no COMMIT mends.
+        """
         try:
             server = self._connection.pgconn
             if server.transaction_status != TransactionStatus.IDLE:
-                self._checked(server.exec_(b"COMMIT"))
+                told = self._checked(server.exec_(b"COMMIT")).command_status
+                if told != b"COMMIT":
+                    raise InFailedSqlTransaction(f"the server answered {told!r} to a COMMIT")
         except psycopg.Error as error:
             raise self._translated(error, "COMMIT") from error
 
