@@ -166,7 +166,7 @@ class PeerNetwork:
         """
         try:
             parts = urlsplit(urljoin(url, answer.location or ""))
-            address = f"{parts.scheme}://{parts.netloc}{parts.path}"
+            address = f"{parts.scheme}://{parts.netloc}{parts.path or '/'}"
             more = dict(parse_qsl(parts.query))
         except ValueError:
             return None
