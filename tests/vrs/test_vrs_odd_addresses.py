@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from standin import Reply, Request, Responder, Server, network, ok
+from standin import Reply, Request, Resolver, Responder, Server, network, ok
 from test_vrs_addresses import names
 from vrs_asking import PACK, QUICK, ask, requestor
 
@@ -70,3 +70,23 @@ def test_a_name_that_tls_does_not_take_is_no_answer(host: str):
     assert (reply.asked, reply.detail) == (Asked.NO_ANSWER, "malformed_exchange")
     assert len(reply.exchanges) == 1
     assert peer.requests == []
+
+
+@pytest.mark.parametrize(
+    "way", ["/lms/../evil", "/lms/%2e%2e/evil", "/lms/..%2Fevil", "/lms//../evil", "/lms\\..\\evil"]
+)
+def test_no_redirect_takes_a_credential_out_of_its_address(way: str):
+    peer = Responder(PACK)
+    secret = replace(QUICK, credentials={f"{peer.url}/lms": "Bearer secret"})
+    with network(peer, resolver := Resolver(peer.url + way)), requestor(secret) as peers:
+        reply = ask(peers, resolver.url, resolver=True)
+    assert (reply.asked, reply.detail) == (Asked.NO_ANSWER, "redirect_refused")
+    assert peer.requests == []
+
+
+@pytest.mark.parametrize("serial", ["..", ".", "../../evil"])
+def test_a_serial_of_dots_is_followed_like_any_other(serial: str):
+    pack = PACK | {"serial": serial}
+    peer = Responder(pack)
+    with network(peer, resolver := Resolver(f"{peer.url}/verify")), requestor() as peers:
+        assert ask(peers, resolver.url, pack=pack, resolver=True).asked is Asked.VERIFIED

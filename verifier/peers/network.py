@@ -181,17 +181,20 @@ class PeerNetwork:
     def _followed(self, url: str, answer: Answer, query: Query) -> str | None:
         """Where a resolver sends us, with all of our parameters; None when we do not go there.
 
-        What the address stands for is checked when it is connected to.
+        What the address stands for is checked when it is connected to. Our own path at its end may have odd
+        steps, which are those of lot and serial.
         """
+        own = "".join(urlsplit(url).path.rpartition("/gtin/")[1:])
         try:
             parts = urlsplit(urljoin(url, answer.location or ""))
-            address = f"{parts.scheme}://{parts.netloc}{parts.path or '/'}"
             more = dict(parse_qsl(parts.query))
         except ValueError:
             return None
-        if answer.location is None or url_fault(address, loopback=self._with.loopback):
+        origin = f"{parts.scheme}://{parts.netloc}"
+        fault = url_fault(origin + parts.path.removesuffix(own), loopback=self._with.loopback)
+        if answer.location is None or fault is not None:
             return None
-        return with_query(address, more | query)
+        return with_query(origin + (parts.path or "/"), more | query)
 
     def _meaning(self, exchange: Exchange, answer: Answer | None, reading: Reading) -> Reply:
         """What this last exchange says about the pack."""
