@@ -17,6 +17,7 @@ from standin import Responder, network
 from vrs_asking import PACK, QUICK, ask, requestor
 
 from verifier.domain.resale import Asked
+from verifier.peers import recent
 from verifier.peers.addresses import AddressRefusedError, Resolver, allowed
 
 NAME = "verification.example"
@@ -108,6 +109,23 @@ def test_one_private_address_among_several_refuses_the_host():
 def test_a_name_that_is_not_known_is_told_so():
     with pytest.raises(AddressRefusedError, match="unknown_host"):
         Resolver(look_up=names([])).checked(NAME, 443, 1.0)
+
+
+def test_names_without_end_are_not_kept_without_end(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(recent, "MOST", 10)
+    asked = []
+
+    def look_up(host, port, **more):
+        asked.append(host)
+        return names(["93.184.215.14"])(host, port, **more)
+
+    resolver = Resolver(look_up=look_up)
+    for number in range(30):
+        resolver.checked(f"h{number}.example", 443, 10.0)
+    resolver.checked("h29.example", 443, 10.0)
+    resolver.checked("h0.example", 443, 10.0)
+    assert asked == [*(f"h{number}.example" for number in range(30)), "h0.example"]
+    assert len(resolver._held) == 10
 
 
 def test_a_look_up_that_hangs_has_a_deadline():

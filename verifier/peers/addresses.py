@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from verifier.peers.recent import remember
+
 KEPT_S = 30.0
 """How long a name's addresses are believed."""
 # All public IPv6 addresses are in the first block (IANA, "IPv6 Address Space"), but for those of the second,
@@ -60,6 +62,7 @@ class Resolver:
         self._loopback = loopback
         self._look_up = look_up
         self._held: dict[tuple[str, int], tuple[str, float]] = {}
+        self._lock = threading.Lock()
 
     def checked(self, host: str, port: int, seconds: float) -> str:
         """An address of this host. One that is not allowed among several refuses the host.
@@ -75,12 +78,14 @@ class Resolver:
             raise AddressRefusedError("unknown_host")
         if not all(allowed(address, loopback=self._loopback) for address in found):
             raise AddressRefusedError("address_not_allowed")
-        self._held[host, port] = (found[0], time.monotonic())
+        with self._lock:
+            remember(self._held, (host, port), (found[0], time.monotonic()))
         return found[0]
 
     def forget(self, host: str, port: int) -> None:
         """It could not be reached: look it up anew."""
-        self._held.pop((host, port), None)
+        with self._lock:
+            self._held.pop((host, port), None)
 
     def _addresses(self, host: str, port: int, seconds: float) -> list[str]:
         """Looked up beside, as the system's own look-up has no deadline."""
