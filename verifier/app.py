@@ -100,7 +100,7 @@ def build(settings: Settings, *, threads: int = 8, clock: Callable[[], datetime]
     foreign = load_issuers(settings.oauth_issuers_file) if settings.oauth_issuers_file else ()
     protector = Protector(authority, foreign, generation=control.access_generation)
     requestor = load_requestor(settings.requestor_file)
-    network = PeerNetwork(requestor)
+    network = PeerNetwork(requestor, at_once=max(threads // 2, 1))
     store = Store(engine, cache)
     spool = Spool(engine, settings.home / "spool")
     sample = partial(_sample, control, link, engine, spool)

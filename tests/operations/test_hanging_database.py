@@ -200,6 +200,37 @@ def test_only_connections_that_are_in_use_for_too_long_are_cut(new_database: Cal
         engine.dispose()
 
 
+def test_connections_that_come_and_go_do_not_disturb_the_watch():
+    watch = Deadline(clock=lambda: 0.0)
+    watch.stop()
+
+    class Coming(float):
+        """When a connection was taken; another one comes as soon as it is looked at."""
+
+        def __le__(self, _latest: object) -> bool:
+            watch._taken[len(watch._taken)] = (1.0, near)
+            watch._taken.pop(0, None)
+            return True
+
+    near, far = socket.socketpair()
+    with near, far:
+        watch._taken.update({0: (Coming(), near), 1: (Coming(), near)})
+        assert watch.cut() == 1, "the first is back in its pool"
+
+
+def test_nothing_ends_the_watch(monkeypatch: pytest.MonkeyPatch):
+    looked = threading.Semaphore(0)
+
+    def broken() -> float:
+        looked.release()
+        raise ArithmeticError("no such time")
+
+    monkeypatch.setattr(deadline, "_LOOK_S", 0.001)
+    watch = Deadline(clock=broken)
+    assert all(looked.acquire(timeout=PATIENCE_S) for _ in range(3))
+    watch.stop()
+
+
 def test_a_watched_pool_keeps_no_socket_of_a_connection_that_is_gone(new_database: Callable[[], str]):
     engine = create_engine(make_url(new_database()), pool_size=1)
     watch = Deadline(engine)

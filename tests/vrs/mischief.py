@@ -138,6 +138,7 @@ MISCHIEF: dict[str, Act] = {
     "503": status(503),
     "504": status(504),
     "redirect loop": location("{url}/again"),
+    "redirect without a path": location("{url}"),
     "redirect to http elsewhere": location("http://verification.example/verify"),
     "redirect to ftp": location("ftp://127.0.0.1/verify"),
     "redirect to a file": location("file:///etc/passwd"),

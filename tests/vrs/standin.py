@@ -73,6 +73,10 @@ class Server:
                 outer.requests.append(request)
                 outer.serve(request, self)
 
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.do_GET()
+
             def log_message(self, *_: Any) -> None:
                 pass
 

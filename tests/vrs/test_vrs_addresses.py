@@ -17,6 +17,7 @@ from standin import Responder, network
 from vrs_asking import PACK, QUICK, ask, requestor
 
 from verifier.domain.resale import Asked
+from verifier.peers import recent
 from verifier.peers.addresses import AddressRefusedError, Resolver, allowed
 
 NAME = "verification.example"
@@ -55,7 +56,35 @@ def names(*answers):
         ("::ffff:10.0.0.1", False),
         ("::ffff:127.0.0.1", False),
         ("64:ff9b::a00:1", False),
+        ("64:ff9b::5db8:d70e", True),
+        ("64:ff9b:1::a00:1", False),
+        ("64:ff9b:1::5db8:d70e", False),
         ("2002:a00:1::1", False),
+        ("2002:5db8:d70e::1", True),
+        ("::", False),
+        ("::a00:1", False),
+        ("::7f00:1", False),
+        ("::5db8:d70e", False),
+        ("::ffff:0:10.0.0.1", False),
+        ("::ffff:93.184.215.14", False),
+        ("fec0::1", False),
+        ("5f00::1", False),
+        ("3fff::1", False),
+        ("2001:db8::1", False),
+        ("2001::1", False),
+        ("2001:4:112::1", False),
+        ("2620:4f:8000::1", False),
+        ("100::1", False),
+        ("100:0:0:1::1", False),
+        ("4000::1", False),
+        ("ff0e::1", False),
+        ("192.88.99.1", False),
+        ("192.0.0.8", False),
+        ("192.0.0.10", False),
+        ("192.0.2.1", False),
+        ("198.18.0.1", False),
+        ("203.0.113.1", False),
+        ("255.255.255.255", False),
     ],
 )
 def test_only_public_addresses_are_connected_to(address, public):
@@ -80,6 +109,23 @@ def test_one_private_address_among_several_refuses_the_host():
 def test_a_name_that_is_not_known_is_told_so():
     with pytest.raises(AddressRefusedError, match="unknown_host"):
         Resolver(look_up=names([])).checked(NAME, 443, 1.0)
+
+
+def test_names_without_end_are_not_kept_without_end(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(recent, "MOST", 10)
+    asked = []
+
+    def look_up(host, port, **more):
+        asked.append(host)
+        return names(["93.184.215.14"])(host, port, **more)
+
+    resolver = Resolver(look_up=look_up)
+    for number in range(30):
+        resolver.checked(f"h{number}.example", 443, 10.0)
+    resolver.checked("h29.example", 443, 10.0)
+    resolver.checked("h0.example", 443, 10.0)
+    assert asked == [*(f"h{number}.example" for number in range(30)), "h0.example"]
+    assert len(resolver._held) == 10
 
 
 def test_a_look_up_that_hangs_has_a_deadline():

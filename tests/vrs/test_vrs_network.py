@@ -124,6 +124,7 @@ OUTCOMES = {
     "503":                                (Asked.NO_ANSWER,    2, "status_503"),
     "504":                                (Asked.NO_ANSWER,    2, "status_504"),
     "redirect loop":                      (Asked.NO_ANSWER,    2, "redirect_refused"),
+    "redirect without a path":            (Asked.NO_ANSWER,    2, "redirect_refused"),
     "redirect to http elsewhere":         (Asked.NO_ANSWER,    1, "redirect_refused"),
     "redirect to ftp":                    (Asked.NO_ANSWER,    1, "redirect_refused"),
     "redirect to a file":                 (Asked.NO_ANSWER,    1, "redirect_refused"),

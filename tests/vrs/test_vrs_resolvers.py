@@ -11,6 +11,7 @@ from verifier.domain.directory import Entry
 from verifier.domain.resale import Asked
 from verifier.peers.breaker import Breaker
 from verifier.peers.config import CONTEXT
+from verifier.peers.recent import MOST
 
 
 class TestResolvers:
@@ -122,6 +123,14 @@ class TestBreaker:
         assert breaker.may_ask("h")
         breaker.worked("h")
         assert [breaker.may_ask("h"), breaker.may_ask("h")] == [True, True]
+
+    def test_hosts_without_end_are_not_kept_without_end_and_one_in_use_stays(self):
+        breaker = Breaker(1, 10.0, clock=lambda: 0.0)
+        breaker.failed("ours")
+        for number in range(3 * MOST):
+            breaker.failed(f"h{number}")
+            assert not breaker.may_ask("ours")
+        assert len(breaker._hosts) == MOST
 
     def test_failures_that_are_not_in_a_row_do_not_add_up(self):
         breaker = Breaker(2, 10.0)

@@ -25,8 +25,8 @@ def code_of(pack: dict[str, Any] = PACK) -> PackCode:
 
 
 @contextmanager
-def requestor(settings: Requestor = QUICK, names: Names | None = None) -> Iterator[PeerNetwork]:
-    made = PeerNetwork(settings, names)
+def requestor(settings: Requestor = QUICK, names: Names | None = None, **more: int) -> Iterator[PeerNetwork]:
+    made = PeerNetwork(settings, names, **more)
     yield made
     made.close()
 

@@ -24,6 +24,8 @@ LONGEST_URL = 500
 LONGEST_CONTACT = 200
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+# servers take such steps for a way up or leave them out: the address would not begin with what it shows
+_ODD_STEP = re.compile(r"(?i)/(?:\.|%2e){1,2}(?=[/;]|$)|//|\\|%2f|%5c")
 _BOOL = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
 _GLN_DIGITS = 13
 
@@ -148,9 +150,10 @@ def url_fault(url: str, *, loopback: bool = False) -> str | None:
         return "url holds a name or a password; credentials belong into the file of the requestor"
     if parts.query or parts.fragment or "?" in url or "#" in url:
         return "url has a query or a fragment"
-    if parts.scheme == "https" or (parts.scheme == "http" and loopback and is_loopback(host)):
-        return None
-    return "url must be https, or http on this machine where the requestor's file says loopback"
+    if parts.scheme != "https" and not (parts.scheme == "http" and loopback and is_loopback(host)):
+        return "url must be https, or http on this machine where the requestor's file says loopback"
+    odd = "\\" in parts.netloc or _ODD_STEP.search(parts.path)
+    return "url has a step of its path that is empty, of dots, or with a slash in it" if odd else None
 
 
 def is_loopback(host: str) -> bool:

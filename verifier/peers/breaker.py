@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from verifier.peers.recent import remember
+
 
 @dataclass(slots=True)
 class _Host:
@@ -32,6 +34,7 @@ class Breaker:
             held = self._hosts.get(host)
             if held is None or held.opened is None:
                 return True
+            remember(self._hosts, host, held)
             if self._clock() - held.opened < self._seconds:
                 return False
             held.opened = self._clock()  # this caller's try; the next one may come as much later
@@ -45,7 +48,8 @@ class Breaker:
     def failed(self, host: str) -> None:
         """It did not answer, or with an error of its own."""
         with self._lock:
-            held = self._hosts.setdefault(host, _Host())
+            held = self._hosts.get(host) or _Host()
+            remember(self._hosts, host, held)
             held.failures += 1
             if held.failures >= self._most:
                 held.opened = self._clock()

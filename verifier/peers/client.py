@@ -8,7 +8,7 @@ from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -134,8 +134,16 @@ class Client:
         Raises:
             NoAnswerError: there is none.
         """
+        try:
+            parts = urlsplit(url)
+            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            request = (method, target, headers | {"Host": parts.netloc}, body)
+            return self._sent(parts, request, seconds, limit)
+        except ValueError:  # such as a name that TLS does not take
+            raise NoAnswerError("malformed_exchange") from None
+
+    def _sent(self, parts: SplitResult, request: Request, seconds: float, limit: int) -> Answer:
         end = time.monotonic() + seconds
-        parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
         try:
             address = self._resolver.checked(host, port, seconds)
@@ -145,17 +153,7 @@ class Client:
         watch = _Watch(left)
         token = _WATCH.set(watch)
         try:
-            return self._exchange(
-                self._pool(parts.scheme, address, host, port),
-                (
-                    method,
-                    url[url.index("/", len(parts.scheme) + 3) :],
-                    headers | {"Host": parts.netloc},
-                    body,
-                ),
-                left,
-                limit,
-            )
+            return self._exchange(self._pool(parts.scheme, address, host, port), request, left, limit)
         except (HTTPError, OSError) as error:
             fault = _fault(error, watch)
             if fault.code != "closed":

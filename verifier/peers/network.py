@@ -4,6 +4,7 @@ GS1 LMS R1.1 (July 2019); the statuses by its table of codes, and by R1.3 for 40
 """
 
 import random
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,6 +30,8 @@ _OK, _UNAUTHORIZED, _NOT_FOUND, _SERVER_FAULTS = 200, 401, 404, 500
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _BUSY = frozenset({408, 429})  # neither an answer nor a refusal
 _CLIENT_FAULTS = range(400, 500)
+_FREE_S = 0.05
+"""So long a question waits for its turn: the threads of those that wait serve nobody else."""
 _PAUSE_S = 0.2
 _LEAST_S = 0.05
 Query = dict[str, str]
@@ -36,10 +39,17 @@ Reading = Callable[[Any], Reply]
 
 
 class PeerNetwork:
-    """See `services.ports_vrs.Network`. Thread-safe."""
+    """See `services.ports_vrs.Network`. Thread-safe.
 
-    def __init__(self, requestor: Requestor, resolver: Resolver | None = None) -> None:
+    Args:
+        requestor: how we ask.
+        resolver: another one than the system's, for tests.
+        at_once: no more questions are under way, so that slow peers never hold all of our threads.
+    """
+
+    def __init__(self, requestor: Requestor, resolver: Resolver | None = None, *, at_once: int = 4) -> None:
         self._with = requestor
+        self._free = threading.BoundedSemaphore(at_once)
         self._client = Client(resolver or Resolver(loopback=requestor.loopback), ca_file=requestor.ca_file)
         self._tokens = Tokens(self._client)
         self._breaker = Breaker(requestor.breaker_failures, requestor.breaker_seconds)
@@ -88,6 +98,15 @@ class PeerNetwork:
         self._client.close()
 
     def _converse(self, address: str, query: Query, reading: Reading, *, may_redirect: bool) -> Reply:
+        """The question, once it may be asked."""
+        if not self._free.acquire(timeout=_FREE_S):
+            return Reply(Asked.NO_ANSWER, detail="busy")
+        try:
+            return self._tried(address, query, reading, may_redirect=may_redirect)
+        finally:
+            self._free.release()
+
+    def _tried(self, address: str, query: Query, reading: Reading, *, may_redirect: bool) -> Reply:
         """Tries within one deadline; every one of them is evidence."""
         end = time.monotonic() + self._with.seconds
         exchanges: list[Exchange] = []
@@ -162,17 +181,20 @@ class PeerNetwork:
     def _followed(self, url: str, answer: Answer, query: Query) -> str | None:
         """Where a resolver sends us, with all of our parameters; None when we do not go there.
 
-        What the address stands for is checked when it is connected to.
+        What the address stands for is checked when it is connected to. Our own path at its end may have odd
+        steps, which are those of lot and serial.
         """
+        own = "".join(urlsplit(url).path.rpartition("/gtin/")[1:])
         try:
             parts = urlsplit(urljoin(url, answer.location or ""))
-            address = f"{parts.scheme}://{parts.netloc}{parts.path}"
             more = dict(parse_qsl(parts.query))
         except ValueError:
             return None
-        if answer.location is None or url_fault(address, loopback=self._with.loopback):
+        origin = f"{parts.scheme}://{parts.netloc}"
+        fault = url_fault(origin + parts.path.removesuffix(own), loopback=self._with.loopback)
+        if answer.location is None or fault is not None:
             return None
-        return with_query(address, more | query)
+        return with_query(origin + (parts.path or "/"), more | query)
 
     def _meaning(self, exchange: Exchange, answer: Answer | None, reading: Reading) -> Reply:
         """What this last exchange says about the pack."""

@@ -50,20 +50,25 @@ class Deadline:
 
     def _run(self) -> None:
         while not self._stop.wait(_LOOK_S):
-            self.cut()
+            try:
+                self.cut()
+            except Exception:  # noqa: BLE001 - the thread must outlive whatever went wrong in one look
+                _log.exception("database connections are looked after again in %g s", _LOOK_S)
 
     def cut(self) -> int:
         """Cut what has been in use for too long; how many that were."""
         latest = self._clock() - HANGING_S
+        cut = 0
         with self._lock:
-            hanging = [taken for taken, (since, _) in self._taken.items() if since <= latest]
-            for taken in hanging:
-                _, connected = self._taken.pop(taken)
-                with suppress(OSError):
-                    connected.shutdown(socket.SHUT_RDWR)
-        if hanging:
-            _log.error("%d database connections cut: no answer within %g s", len(hanging), HANGING_S)
-        return len(hanging)
+            # connections come and go meanwhile: their threads take no lock
+            for taken, (since, connected) in self._taken.copy().items():
+                if since <= latest and self._taken.pop(taken, None) is not None:
+                    cut += 1
+                    with suppress(OSError):
+                        connected.shutdown(socket.SHUT_RDWR)
+        if cut:
+            _log.error("%d database connections cut: no answer within %g s", cut, HANGING_S)
+        return cut
 
     # A socket of our own for the same connection: its number is never reused behind our back.
 

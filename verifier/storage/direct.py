@@ -11,11 +11,12 @@ from collections import namedtuple
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import psycopg
 from psycopg.adapt import PyFormat, Transformer
-from psycopg.errors import error_from_result
+from psycopg.errors import InFailedSqlTransaction, error_from_result
 from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
 from sqlalchemy import ClauseElement, Engine
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
@@ -26,6 +27,8 @@ from verifier.storage.errors import ON_ERROR
 _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 _PARAMETER = re.compile(r"%\((\w+)\)s|%%")
 _PREPARED = "prepared"
+STALE = frozenset({"0A000", "26000"})
+"""SQLSTATEs of a prepared statement that is of no more use: its columns have changed, or it is gone."""
 _numbers = itertools.count()
 
 
@@ -37,17 +40,36 @@ class Statement:
         self.parameters = tuple(dict.fromkeys(name for name in _PARAMETER.findall(self.text) if name))
         places = {name: f"${number}" for number, name in enumerate(self.parameters, 1)}
         self.query = _PARAMETER.sub(lambda found: places.get(found[1], "%"), self.text).encode()
-        self.name = b"verifier_%d" % next(_numbers)
         self.formats = [PyFormat.TEXT] * len(self.parameters)
+
+
+class _Prepared:
+    """A statement on one connection: its name there, what translates its values and rows, its columns.
+
+    A name is never used twice, so that nothing depends on whether the server still has one that we forgot.
+    """
+
+    __slots__ = ("_row", "name", "translated")
+
+    def __init__(self, connection: Any) -> None:
+        self.name = b"verifier_%d" % next(_numbers)
+        self.translated = Transformer(connection)
         self._row: Any = None
 
-    def row(self, result: Any) -> Any:
-        """What makes a named tuple of a row's values; the columns are those of the first result."""
+    def rows(self, result: Any) -> list[Any]:
         if self._row is None:
-            names = [result.fname(number).decode() for number in range(result.nfields)]
-            row: Any = namedtuple("Row", names, rename=True)  # type: ignore[misc]  # noqa: PYI024
-            self._row = row._make
-        return self._row
+            self._row = _row(tuple(result.fname(number).decode() for number in range(result.nfields)))
+        self.translated.set_pgresult(result)
+        loaded = self.translated.load_rows(0, result.ntuples, self._row)
+        self.translated.set_pgresult(None)  # or it would be kept until the statement's next rows
+        return loaded
+
+
+@lru_cache(maxsize=1024)
+def _row(names: tuple[str, ...]) -> Any:
+    """What makes a named tuple of a row's values."""
+    row: Any = namedtuple("Row", names, rename=True)  # type: ignore[misc]  # noqa: PYI024
+    return row._make
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,31 +97,50 @@ class Session:
         self._connection: Any = self._held.driver_connection
 
     def run(self, statement: Statement, values: Mapping[str, Any] | None = None) -> Answer:
-        """Run one statement.
+        """Run one statement; where it has to be prepared anew and commits by itself, once more.
 
         Raises:
             DBAPIError: what SQLAlchemy would have raised.
         """
         try:
-            return self._answer(statement, values or {})
+            return self._tried(statement, values or {})
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) not in STALE:
+                raise
+            self._forget_prepared()
+            if not self._connection.autocommit:
+                raise
+        return self._tried(statement, values or {})
+
+    def _tried(self, statement: Statement, values: Mapping[str, Any]) -> Answer:
+        try:
+            return self._answer(statement, values)
         except psycopg.Error as error:
             raise self._translated(error, statement.text) from error
+
+    def _forget_prepared(self) -> None:
+        """Prepare everything anew; a transaction that has failed lets the server forget nothing."""
+        self._held.info.pop(_PREPARED, None)
+        server = self._connection.pgconn
+        if server.transaction_status == TransactionStatus.IDLE:
+            server.exec_(b"DEALLOCATE ALL")
 
     def _answer(self, statement: Statement, values: Mapping[str, Any]) -> Answer:
         server = self._connection.pgconn
         if not self._connection.autocommit and server.transaction_status == TransactionStatus.IDLE:
             self._checked(server.exec_(b"BEGIN"))
-        prepared: dict[bytes, Any] = self._held.info.setdefault(_PREPARED, {})
-        translated = prepared.get(statement.name)
-        if translated is None:
-            self._checked(server.prepare(statement.name, statement.query))
-            translated = prepared[statement.name] = Transformer(self._connection)
-        sent = translated.dump_sequence([values[name] for name in statement.parameters], statement.formats)
-        result = self._checked(server.exec_prepared(statement.name, sent))
+        known: dict[Statement, _Prepared] = self._held.info.setdefault(_PREPARED, {})
+        prepared = known.get(statement)
+        if prepared is None:
+            prepared = _Prepared(self._connection)
+            self._checked(server.prepare(prepared.name, statement.query))
+            known[statement] = prepared
+        wanted = [values[name] for name in statement.parameters]
+        sent = prepared.translated.dump_sequence(wanted, statement.formats)
+        result = self._checked(server.exec_prepared(prepared.name, sent))
         if not result.ntuples:
             return Answer([], result.command_tuples or 0)
-        translated.set_pgresult(result)
-        return Answer(translated.load_rows(0, result.ntuples, statement.row(result)), result.ntuples)
+        return Answer(prepared.rows(result), result.ntuples)
 
     def _checked(self, result: Any) -> Any:
         if result.status in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
@@ -109,11 +150,17 @@ class Session:
         raise error_from_result(result)
 
     def commit(self) -> None:
-        """Make it last."""
+        """Make it last.
+
+        Raises:
+            DBAPIError: it may not have been kept; also where a statement had failed, which no COMMIT mends.
+        """
         try:
             server = self._connection.pgconn
             if server.transaction_status != TransactionStatus.IDLE:
-                self._checked(server.exec_(b"COMMIT"))
+                told = self._checked(server.exec_(b"COMMIT")).command_status
+                if told != b"COMMIT":
+                    raise InFailedSqlTransaction(f"the server answered {told!r} to a COMMIT")
         except psycopg.Error as error:
             raise self._translated(error, "COMMIT") from error
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, Select, func, select, text, tuple_
+from sqlalchemy import Connection, Engine, RowMapping, Select, bindparam, func, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from verifier.domain.directory import Entry, overlap
@@ -27,7 +27,9 @@ _PUT = _put.on_conflict_do_update(
     set_={name: _put.excluded[name] for name in names(directory, "gtin", "start_exp")},
 )
 _ENTRIES = Statement(
-    text("SELECT * FROM vrs_directory WHERE gtin = :gtin AND NOT removed ORDER BY start_exp")
+    select(directory)
+    .where(directory.c.gtin == bindparam("gtin"), ~directory.c.removed)
+    .order_by(directory.c.start_exp)
 )
 
 

@@ -1,6 +1,6 @@
 """The statements of returns sessions."""
 
-from sqlalchemy import text
+from sqlalchemy import bindparam, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from verifier.storage import tables_returns
@@ -24,10 +24,11 @@ EXPECT = Statement(
         " CAST(:counts AS integer[])) AS u"
     )
 )
-_SESSION = "SELECT * FROM returns_sessions WHERE session_id = :session_id"
-READ = Statement(text(_SESSION))
-HOLD = Statement(text(_SESSION + " FOR SHARE"))
-SEIZE = Statement(text(_SESSION + " FOR UPDATE"))
+_sessions, _packs = tables_returns.returns_sessions, tables_returns.returned_packs
+_SESSION = select(_sessions).where(_sessions.c.session_id == bindparam("session_id"))
+READ = Statement(_SESSION)
+HOLD = Statement(_SESSION.with_for_update(read=True))
+SEIZE = Statement(_SESSION.with_for_update())
 CLOSE = Statement(
     text(
         "UPDATE returns_sessions SET closed_at = :closed_at, closed_by = :closed_by, summary = :summary"
@@ -35,14 +36,18 @@ CLOSE = Statement(
     )
 )
 PAGE = Statement(
-    text(
-        "SELECT * FROM returns_sessions WHERE (CAST(:site AS text) IS NULL OR site_gln = :site)"
-        " AND (CAST(:reference AS text) IS NULL OR reference = :reference)"
-        " AND (CAST(:open AS boolean) IS NULL OR (closed_at IS NULL) = :open)"
-        " AND (CAST(:instant AS timestamptz) IS NULL"
-        "      OR (opened_at, session_id) < (:instant, CAST(:session_id AS uuid)))"
-        " ORDER BY opened_at DESC, session_id DESC LIMIT :limit"
+    select(_sessions)
+    .where(
+        text(
+            "(CAST(:site AS text) IS NULL OR site_gln = :site)"
+            " AND (CAST(:reference AS text) IS NULL OR reference = :reference)"
+            " AND (CAST(:open AS boolean) IS NULL OR (closed_at IS NULL) = :open)"
+            " AND (CAST(:instant AS timestamptz) IS NULL"
+            "      OR (opened_at, session_id) < (:instant, CAST(:session_id AS uuid)))"
+        )
     )
+    .order_by(_sessions.c.opened_at.desc(), _sessions.c.session_id.desc())
+    .limit(bindparam("limit"))
 )
 FIRST = Statement(
     text(
@@ -97,9 +102,13 @@ COUNTED_OF_CASE = Statement(
         " AND r.gtin = k.gtin AND r.serial = k.serial WHERE k.sscc = :sscc"
     )
 )
-_PACKS = "SELECT * FROM returned_packs WHERE session_id = :session_id"
-ALL = Statement(text(_PACKS + " ORDER BY gtin, serial"))
-PENDING = Statement(text(_PACKS + " AND resale = 'pending' ORDER BY asked_at, gtin, serial LIMIT :limit"))
+_PACKS = select(_packs).where(_packs.c.session_id == bindparam("session_id"))
+ALL = Statement(_PACKS.order_by(_packs.c.gtin, _packs.c.serial))
+PENDING = Statement(
+    _PACKS.where(text("resale = 'pending'"))
+    .order_by(_packs.c.asked_at, _packs.c.gtin, _packs.c.serial)
+    .limit(bindparam("limit"))
+)
 # how many packs each line of the list is short of
 _LINES = (
     "SELECT e.gtin, e.serial, e.lot, e.count, e.count - least(e.count, coalesce(n.n, 0)) AS short"
@@ -110,7 +119,10 @@ _LINES = (
     " ) n USING (gtin, serial, lot) WHERE e.session_id = :session_id"
 )
 MISSING = Statement(
-    text(f"SELECT * FROM ({_LINES}) l WHERE short > 0 ORDER BY gtin, serial, lot LIMIT :limit")  # noqa: S608
+    text(
+        f"SELECT gtin, serial, lot, short FROM ({_LINES}) l"  # noqa: S608 - our own text
+        " WHERE short > 0 ORDER BY gtin, serial, lot LIMIT :limit"
+    )
 )
 TOTALS = Statement(
     text(

@@ -1,6 +1,6 @@
 """The statements of a change, in the order in which a transaction may need them."""
 
-from sqlalchemy import Table, text
+from sqlalchemy import Table, bindparam, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from verifier.storage import tables
@@ -73,7 +73,9 @@ EVENT = Statement(
 )
 """The same event comes again when a transaction is run again after a commit whose answer was lost."""
 REFERENCE_EVENT = Statement(insert(tables.reference_events), *names(tables.reference_events))
-PRODUCT = Statement(text("SELECT * FROM products WHERE gtin = :gtin FOR UPDATE"))
+PRODUCT = Statement(
+    select(tables.products).where(tables.products.c.gtin == bindparam("gtin")).with_for_update()
+)
 _put_product = insert(tables.products)
 PUT_PRODUCT = Statement(
     _put_product.on_conflict_do_update(

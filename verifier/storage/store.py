@@ -20,14 +20,14 @@ from verifier.domain.reasons import OF_ANOTHER_CODE
 from verifier.domain.scan import Device
 from verifier.domain.verdict import AlertRef
 from verifier.storage import claims, questions, statements
-from verifier.storage.direct import Session
+from verifier.storage.direct import STALE, Session
 from verifier.storage.direct import session as opened
 from verifier.storage.returns import Returns
 from verifier.storage.rows import find_query, found_of, gtin_of, ppn_of, product_of
 
 Result = TypeVar("Result")
 ATTEMPTS = 4
-_AGAIN = frozenset({"40001", "40P01", claims.LOCK_NOT_AVAILABLE})
+_AGAIN = frozenset({"40001", "40P01", claims.LOCK_NOT_AVAILABLE}) | STALE
 _log = logging.getLogger(__name__)
 
 
