@@ -4,6 +4,8 @@ import ctypes
 import os
 import signal
 import sys
+from functools import partial
+from selectors import EVENT_READ
 from typing import Any
 
 import msgspec
@@ -22,7 +24,20 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """A threaded worker whose own refusals are problem details too."""
+    """A threaded worker: silent connections get no thread, its own refusals are problem details too."""
+
+    def enqueue_req(self, conn: Any) -> None:
+        """A thread for a connection with something to read.
+
+        By itself a new one would get a thread that waits five seconds for its first byte: a dozen clients
+        that connect ahead of their first scan would keep everybody else's waiting.
+        """
+        if conn.initialized or conn.data_ready:
+            super().enqueue_req(conn)
+            return
+        conn.set_timeout()
+        self.pending_conns.append(conn)
+        self.poller.register(conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """What gunicorn would answer in HTML before the application is asked."""

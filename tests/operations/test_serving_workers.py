@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,15 @@ def test_what_both_workers_did_is_added_up(serving: Serving, client: dict[str, s
     grown = serving.figures() - before
     assert grown["verifier_scans_total verify unknown_product"] == 30
     assert grown["verifier_scan_seconds_count verify"] == 30
+
+
+def test_connections_that_say_nothing_keep_nobody_waiting(serving: Serving, client: dict[str, str]):
+    """Each would hold a thread for seconds; all of them together for longer than a request waits here."""
+    token = serving.token(client)
+    with ExitStack() as stack:
+        for _ in range(120):
+            stack.enter_context(socket.create_connection(("127.0.0.1", serving.port)))
+        assert serving.verify(token).json()["code"] == "unknown_product"
 
 
 def test_gauges_are_those_of_the_workers_that_live(serving: Serving):
