@@ -26,6 +26,7 @@ from verifier.oauth.clients import Credentials, register
 from verifier.oauth.keys import SigningKey
 from verifier.oauth.scopes import SCOPES
 from verifier.storage.access import Access
+from verifier.storage.cache_worth import Worth
 from verifier.storage.control import PERMISSION_S
 from verifier.storage.database import connect
 from verifier.storage.loader import Loader
@@ -36,6 +37,8 @@ LOOKS = 16
 PROBED_S = 0.5
 """By then every process has asked a Redis anew that it had given up."""
 _numbers = itertools.count(1)
+# of packs for which the cache is always asked, whatever the process thinks of its worth by now
+_serials = filter(Worth.watches, (f"S{number:06d}" for number in itertools.count(1)))
 
 
 def of_kind(kind: str, pack: Pack | None = None) -> Callable[[Words], bool]:
@@ -128,8 +131,7 @@ class Stage:
 
     def pack(self) -> Pack:
         """A new one, only on paper."""
-        serial = f"S{next(_numbers):06d}"
-        return {"gtin": self.gtin, "serial": serial, "lot": LOT, "expiry": "2099-12-31"}
+        return {"gtin": self.gtin, "serial": next(_serials), "lot": LOT, "expiry": "2099-12-31"}
 
     def load(self, packs: list[Pack]) -> None:
         rows = [
