@@ -4,8 +4,6 @@ import ctypes
 import os
 import signal
 import sys
-from functools import partial
-from selectors import EVENT_READ
 from typing import Any
 
 import msgspec
@@ -14,30 +12,27 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import _DEFER, ThreadWorker
 
 from verifier import logs
 from verifier.settings import Settings, from_env
 
 REQUEST_LINE = 8190
+FIRST_BYTE_S = 0.02
 _PR_SET_PDEATHSIG = 1
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
     """A threaded worker: silent connections get no thread, its own refusals are problem details too."""
 
-    def enqueue_req(self, conn: Any) -> None:
-        """A thread for a connection with something to read.
+    def handle(self, conn: Any) -> Any:
+        """In a thread: a new connection has it for a moment, and once more with its first byte.
 
-        By itself a new one would get a thread that waits five seconds for its first byte: a dozen clients
-        that connect ahead of their first scan would keep everybody else's waiting.
+        By itself it would wait here for five seconds: a dozen clients that connect ahead of their first scan
+        would keep everybody else's waiting.
         """
-        if conn.initialized or conn.data_ready:
-            super().enqueue_req(conn)
-            return
-        conn.set_timeout()
-        self.pending_conns.append(conn)
-        self.poller.register(conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn))
+        new = not conn.initialized and not conn.data_ready
+        return _DEFER if new and not conn.wait_for_data(FIRST_BYTE_S) else super().handle(conn)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """What gunicorn would answer in HTML before the application is asked."""
