@@ -1,13 +1,13 @@
 """Questions to the network and what is kept of them."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from verifier.domain.codes import PackCode
 from verifier.domain.directory import Entry
 from verifier.domain.lms import LmsAnswer
-from verifier.domain.resale import ANSWER_DUE_HOURS, Asked, Asking, Resale
+from verifier.domain.resale import ANSWER_DUE, Asked, Asking, Resale
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,4 +91,4 @@ class Pending:
 
 def due_at(first_sent_at: datetime | None) -> datetime | None:
     """When the answer is due; None while nothing was sent."""
-    return None if first_sent_at is None else first_sent_at + timedelta(hours=ANSWER_DUE_HOURS)
+    return None if first_sent_at is None else first_sent_at + ANSWER_DUE

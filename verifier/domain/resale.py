@@ -7,7 +7,7 @@ gathered, and the strongest of it is answered.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from verifier.domain.expiry import Expiry
@@ -17,8 +17,8 @@ from verifier.domain.pack import Found
 from verifier.domain.scan import Scan
 from verifier.domain.wording import resale as wording
 
-ANSWER_DUE_HOURS = 24
-"""A manufacturer answers a request within so many hours (21 U.S.C. 360eee-1(b)(4)(C))."""
+ANSWER_DUE = timedelta(hours=24)
+"""A manufacturer answers within it (21 U.S.C. 360eee-1(b)(4)(C)); a pack pending for longer is overdue."""
 
 
 class Asked(StrEnum):

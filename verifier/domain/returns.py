@@ -5,7 +5,7 @@ saleable: a duplicate, a refused case and a closed session answer no.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -13,8 +13,6 @@ from verifier.domain.expiry import Expiry
 from verifier.domain.resale import CODES, Asked, Asking, Resale
 from verifier.domain.verdict import AlertRef
 
-ANSWER_DUE = timedelta(hours=24)
-"""A manufacturer answers within it (21 U.S.C. 360eee-1(b)(4)(C)); a pack pending for longer is overdue."""
 MOST_PACKS = 10_000
 """In one session; its summary has a line for each."""
 MOST_IN_A_CASE = 500

@@ -11,9 +11,8 @@ from verifier.domain.expiry import Expiry
 from verifier.domain.journal import Claim, Fault, Replay
 from verifier.domain.lifecycle import Action, Operation, decide
 from verifier.domain.pack import Actor
-from verifier.domain.resale import CODES, Asked, Asking, Resale, decide_resale, own_of, words
+from verifier.domain.resale import ANSWER_DUE, CODES, Asked, Asking, Resale, decide_resale, own_of, words
 from verifier.domain.returns import (
-    ANSWER_DUE,
     MOST_PACKS,
     NOT_ASKED,
     REFUSALS,

@@ -13,9 +13,8 @@ import msgspec
 from verifier.domain.expiry import Expiry
 from verifier.domain.journal import Claim, Fault, Replay
 from verifier.domain.pack import State
-from verifier.domain.resale import Asked
+from verifier.domain.resale import ANSWER_DUE, Asked
 from verifier.domain.returns import (
-    ANSWER_DUE,
     MOST_IN_A_CASE,
     CasePack,
     FirstScan,
