@@ -82,7 +82,7 @@ def verdict(actor: Actor, sent: Any, met: operations.Met) -> msgspec.Raw:
     row = row_of(fields.pop("operation", None))
     key = fields.pop("idempotency_key", None)
     if actor.scopes.isdisjoint(row.scopes):
-        raise lacks_scope(" ".join(row.scopes))
+        raise lacks_scope(*row.scopes)
     if row.types is not None and actor.site.type not in row.types:
         raise Problem("not_for_this_site", f"A site of type {actor.site.type} may not do this.")
 

@@ -30,7 +30,7 @@ def secured(
         def checked(*args: Any, **kwargs: Any) -> Any:
             actor = (identify or authenticate)()
             if actor.scopes.isdisjoint(scopes):
-                raise lacks_scope(" ".join(scopes))
+                raise lacks_scope(*scopes)
             if types is not None and actor.site.type not in types:
                 raise Problem("not_for_this_site", f"A site of type {actor.site.type} may not do this.")
             return view(actor, *args, **kwargs)
@@ -77,10 +77,11 @@ _root = lru_cache(maxsize=256)(get_current_url)
 """As `request.url_root`, which is worked out anew each time."""
 
 
-def lacks_scope(scope: str) -> Problem:
-    """403 `insufficient_scope` (RFC 6750 section 3.1)."""
-    refused = AccessRefused(403, "insufficient_scope", f"The token does not have the scope {scope}", scope)
-    return denied(refused)
+def lacks_scope(*scopes: str) -> Problem:
+    """403 `insufficient_scope` (RFC 6750 section 3.1): the token has none of these."""
+    named = f"the scope {scopes[0]}" if len(scopes) == 1 else f"any of the scopes {', '.join(scopes)}"
+    description = f"The token does not have {named}"
+    return denied(AccessRefused(403, "insufficient_scope", description, " ".join(scopes)))
 
 
 def denied(refused: AccessRefused) -> Problem:

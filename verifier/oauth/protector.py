@@ -115,17 +115,6 @@ class Protector:
             self._remembered.put(digest, _Checked(actor, basis, now, until))
         return actor
 
-    def require(self, actor: Actor, scope: str) -> None:
-        """Do nothing if the actor has the scope.
-
-        Raises:
-            AccessRefused: 403 `insufficient_scope`.
-        """
-        if scope not in actor.scopes:
-            raise AccessRefused(
-                403, "insufficient_scope", f"The token does not have the scope {scope}", scope
-            )
-
     def _examine(self, token: str, issuer: str, now: float) -> tuple[Actor, float]:
         """The actor and the token's expiry in seconds since 1970."""
         try:
