@@ -5,6 +5,7 @@ from http.client import HTTPException
 import pytest
 from callers import new_key
 from instances import Doing
+from premise import premise
 from running import Pack, kill, until
 from stage import Instance, Stage
 
@@ -55,29 +56,32 @@ def test_the_retry_settles_what_the_dead_writer_left_although_its_fence_was_evic
     stage.a.haunt("between fence and commit", "wait")
     writing = Doing(stage.a.pharmacy.dispense, pack, key)
     until(stage.a.someone_there, "a writer with its fence")
-    assert stage.is_held(pack, b"F:")
+    premise(stage.is_held(pack, b"F:"), "a fence")
     stage.evict(pack)
     stage.warm(pack)  # a look before the commit has filled the key with the old state
     stage.a.go_and_haunt("between commit and settling", "die")
     with pytest.raises(GONE):
         writing.result()
-    assert stage.is_held(pack, b"V:0:"), "without the stale value the test shows nothing"
+    premise(stage.is_held(pack, b"V:0:"), "the old value is there to be read")
     assert stage.b.pharmacy.dispense(pack, key).headers["Idempotency-Replayed"] == "true"
     assert stage.seen(pack) == {"dispensed"}
 
 
 def test_a_worker_killed_between_lease_and_fill_leaves_a_lease_that_fills_nothing(stage: Stage):
     (pack,) = stage.packs(1)
-    before = stage.a.workers()
+    epoch, before = stage.epoch(), stage.a.workers()
     stage.a.haunt("between lease and fill", "die")
     with pytest.raises(GONE):
         stage.until_dead(stage.a, pack)
     one_died(stage.a, before)
-    assert stage.is_held(pack, b"L:")
+    premise(stage.is_held(pack, b"L:"), "a lease")
     assert stage.seen(pack) == {"active"}
-    assert stage.is_held(pack, b"L:"), "nobody else fills under it"
+    kept = stage.is_held(pack, b"L:")
     assert stage.b.pharmacy.dispense(pack).code == "ok"
-    assert stage.held(pack) == {}
+    left = stage.held(pack)
+    premise(stage.epoch() == epoch, "no admission meanwhile")
+    assert kept, "nobody else fills under it"
+    assert not left
     assert stage.seen(pack) == {"dispensed"}
 
 

@@ -5,6 +5,7 @@ import time
 import pytest
 from callers import new_key
 from instances import Doing
+from premise import premise
 from running import Pack, until
 from stage import Instance, Stage, of_kind
 
@@ -41,7 +42,7 @@ def test_an_answer_that_comes_too_late_is_not_taken_for_that_to_another_question
                 one["serial"],
                 "dispensed" if one is sold else "active",
             )
-    assert rule.seen >= 2
+    premise(rule.seen >= 2, "late answers")
 
 
 ANSWERS = {
@@ -62,7 +63,7 @@ def test_an_answer_that_cannot_be_right_is_not_believed(stage: Stage, answer: st
     wrong = ANSWERS[answer] or b"$%d\r\n%s\r\n" % (len(value), value)
     rule = stage.a.redis_proxy.rule("instead", of_kind("look", pack), times=8, instead=lambda _true: wrong)
     assert stage.seen(pack, stage.a) == {"active"}
-    assert rule.seen > 0
+    premise(rule.seen, "a wrong answer")
 
 
 @pytest.mark.parametrize("then", ["nothing is there", "another look has filled it"])
@@ -73,10 +74,12 @@ def test_a_fill_that_arrives_after_the_change_is_refused(stage: Stage, then: str
     assert stage.b.pharmacy.dispense(pack).code == "ok"
     if then != "nothing is there":
         until(lambda: stage.seen(pack, stage.b) and stage.is_held(pack, b"V:1:"), "the new state filled")
-    before = stage.held(pack)
+    before, epoch = stage.held(pack), stage.epoch()
     fill.release()
     time.sleep(0.05)
-    assert stage.held(pack) == before
+    after = stage.held(pack)
+    premise(stage.epoch() == epoch, "no admission meanwhile")
+    assert after == before
     assert stage.seen(pack) == {"dispensed"}
 
 
@@ -87,6 +90,7 @@ def test_a_fill_that_arrives_between_fence_and_commit_is_refused(stage: Stage):
     stage.b.haunt("between fence and commit", "wait")
     writing = Doing(stage.b.pharmacy.dispense, pack)
     until(stage.b.someone_there, "the fence")
+    premise(stage.is_held(pack, b"F:1"), "a fence")
     fill.release()
     time.sleep(0.05)
     assert stage.is_held(pack, b"F:1")
@@ -104,7 +108,7 @@ def test_whoever_was_refused_because_of_a_change_sees_it_also_before_it_is_ackno
     stage.warm(pack)  # a look before the commit has filled the key with the old state
     stage.a.go_and_haunt("between commit and settling", "wait")
     until(stage.a.someone_there, "the commit")
-    assert stage.is_held(pack, b"V:0:"), "without the stale value the test shows nothing"
+    premise(stage.is_held(pack, b"V:0:"), "the old value is there to be read")
     assert stage.b.other.dispense(pack, key).code == "already_dispensed"
     assert stage.seen(pack) == {"dispensed"}
     assert not writing.done
@@ -129,9 +133,9 @@ def test_a_step_that_redis_does_not_confirm_turns_the_cache_off_before_the_answe
     while not writing.done:
         stage.b.other.look(pack)
     assert writing.result().code == "ok"
-    assert rule.met.is_set()
     assert stage.seen(pack) == {"dispensed"}
     assert stage.epoch() > epoch
+    premise(rule.met.is_set(), "the step")
 
 
 @pytest.mark.parametrize("command", ["fence", "settle"])
@@ -141,10 +145,14 @@ def test_a_step_that_arrives_after_the_next_admission_does_nothing(stage: Stage,
     assert stage.a.pharmacy.dispense(pack).code == "ok"
     assert stage.b.pharmacy.undo(pack).code == "ok"
     until(stage.is_on, "the next admission")
+    premise(rule.met.is_set(), "the step")
     stage.warm(pack)
+    epoch = stage.epoch()
     rule.release()
     time.sleep(0.05)
-    assert stage.is_held(pack, b"V:2:")
+    kept = stage.is_held(pack, b"V:2:")
+    premise(stage.epoch() == epoch, "no admission meanwhile")
+    assert kept
     assert stage.seen(pack) == {"active"}
     assert stage.b.pharmacy.dispense(pack).code == "ok"
     assert stage.seen(pack) == {"dispensed"}
@@ -159,7 +167,7 @@ def test_a_command_that_arrives_again_after_an_undo_brings_nothing_old_back(stag
     assert stage.a.pharmacy.dispense(pack).code == "ok"
     assert stage.b.pharmacy.undo(pack).code == "ok"
     assert stage.b.pharmacy.dispense(pack).code == "ok"
-    assert rule.met.is_set()
+    premise(rule.met.is_set(), "the command")
     end = time.monotonic() + 0.7
     while time.monotonic() < end:
         assert stage.b.other.state(pack) == "dispensed"

@@ -10,6 +10,7 @@ import redis
 from crowd import Crowd
 from instances import Doing
 from own_redis import OwnRedis
+from premise import premise
 from running import Pack, until
 from stage import Stage
 
@@ -67,7 +68,7 @@ def test_redis_comes_back_with_a_dump_of_old_values_and_is_not_believed(stage: S
     pack = sold_behind_its_back(stage, lambda: ask(stage, "SAVE"))
     stage.redis.kill()
     stage.redis.start()
-    assert stage.is_held(pack, b"V:0:"), "the old value is there to be read"
+    premise(stage.is_held(pack, b"V:0:"), "the old value is there to be read")
     assert stage.seen(pack) == {"dispensed"}
     stage.well()
     assert stage.held(pack) == {} or stage.is_held(pack, b"V:1:")
@@ -86,7 +87,7 @@ def test_a_copy_that_lags_behind_takes_over_and_is_not_believed(stage: Stage):
 
         pack = sold_behind_its_back(stage, copied)
         with copy.client() as client:
-            assert holds(client, pack), "the old value is there to be read"
+            premise(holds(client, pack), "the old value is there to be read")
         for instance in stage.both:
             instance.redis_proxy.retarget(copy.socket)
         assert stage.seen(pack) == {"dispensed"}
@@ -111,7 +112,7 @@ def test_a_replica_of_the_same_server_promoted_with_the_values_is_not_believed(s
             client.execute_command("REPLICAOF", "NO", "ONE")
 
         pack = sold_behind_its_back(stage, copied)
-        assert holds(client, pack), "the old value is there to be read"
+        premise(holds(client, pack), "the old value is there to be read")
         for instance in stage.both:
             instance.redis_proxy.retarget(replica.socket)
         assert stage.seen(pack) == {"dispensed"}
@@ -204,7 +205,7 @@ def test_a_fence_that_is_evicted_before_the_commit(stage: Stage, then: str):
     stage.evict(pack)
     if then == "filled before the commit":
         stage.warm(pack)
-        assert stage.is_held(pack, b"V:0:"), "the old value is there to be read"
+        premise(stage.is_held(pack, b"V:0:"), "the old value is there to be read")
         stage.a.go()
     else:
         stage.b.haunt("between lease and fill", "wait")
