@@ -15,6 +15,7 @@ import psycopg
 from callers import all_at_once
 from ledger import Ledger
 from own_redis import OwnRedis
+from premise import premise
 from proxy import Address, Loop, Proxy
 from running import Pack, until
 from serving import SITES, Instance
@@ -197,8 +198,10 @@ class Stage:
             return {key.decode(): value for key in keys if (value := client.get(key)) is not None}
 
     def evict(self, pack: Pack) -> None:
+        held = self.held(pack)
+        premise(held, "something to evict")
         with self.redis.client() as client:
-            assert client.delete(*self.held(pack))
+            client.delete(*held)
 
     def is_held(self, pack: Pack, begin: bytes) -> bool:
         return any(value.startswith(begin) for value in self.held(pack).values())

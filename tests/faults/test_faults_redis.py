@@ -211,6 +211,7 @@ def test_a_fence_that_is_evicted_before_the_commit(stage: Stage, then: str):
         stage.b.haunt("between lease and fill", "wait")
         looking = Doing(stage.b.pharmacy.look, pack)
         until(stage.b.someone_there, "a reader with the old state")
+        premise(stage.is_held(pack, b"L:"), "a lease")
         stage.a.go()
     assert writing.result().code == "ok"
     assert stage.seen(pack, stage.a) == {"dispensed"}
@@ -225,7 +226,7 @@ def test_a_lease_that_is_evicted_is_no_right_to_fill(stage: Stage):
     stage.b.haunt("between lease and fill", "wait")
     looking = Doing(stage.b.pharmacy.look, pack)
     until(stage.b.someone_there, "a reader with the old state")
-    until(lambda: stage.is_held(pack, b"L:"), "its lease")
+    premise(stage.is_held(pack, b"L:"), "a lease")
     stage.evict(pack)
     assert stage.a.pharmacy.dispense(pack).code == "ok"
     stage.b.go()
