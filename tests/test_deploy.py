@@ -20,7 +20,7 @@ import yaml
 
 from verifier import metrics
 from verifier.embedded.nonroot import Binaries
-from verifier.settings import Settings, check_bind, from_env
+from verifier.settings import PREFIX, Settings, check_bind, from_env
 from verifier.storage import status_cache
 from verifier.storage.redis_connection import ALONE
 from verifier.storage.redis_link import RedisLink
@@ -38,8 +38,11 @@ each_service = pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICE
 
 def environment_file() -> dict[str, str]:
     """As it is before anybody edits it."""
-    lines = (DEPLOY / ".env.example").read_text("utf-8").splitlines()
-    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    return variables((DEPLOY / ".env.example").read_text("utf-8"))
+
+
+def variables(text: str) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in text.splitlines() if line and not line.startswith("#"))
 
 
 def interpolated(text: str, given: dict[str, str]) -> str:
@@ -73,7 +76,7 @@ def test_everything_that_a_container_names_is_defined(service: dict[str, Any]):
     assert set(service["secrets"]) <= COMPOSE["secrets"].keys()
     for volume in service.get("volumes", []):
         source = volume.split(":")[0]
-        assert source in COMPOSE["volumes"] or (DEPLOY / source).is_file()
+        assert source in COMPOSE["volumes"] or (DEPLOY / source).exists()
 
 
 def test_the_service_waits_for_the_schema_and_that_for_the_database():
@@ -129,17 +132,37 @@ def test_no_password_is_in_a_file_that_is_kept():
 
 def test_what_the_compose_file_reads_is_in_the_example_and_the_other_way_round():
     text = (DEPLOY / "compose.yaml").read_text("utf-8")
-    assert {found[1] for found in READ_FROM_ENVIRONMENT.finditer(text)} == environment_file().keys()
+    read = {found[1] for found in READ_FROM_ENVIRONMENT.finditer(text)}
+    assert read <= environment_file().keys()
+    assert all(name.startswith(PREFIX) for name in environment_file().keys() - read)
+
+
+def given_to_the_service(given: dict[str, str]) -> dict[str, str]:
+    """All of .env, then what the file sets itself."""
+    assert SERVICES["service"]["env_file"] == SERVICES["migrate"]["env_file"] == [".env"]
+    own = SERVICES["service"]["environment"]
+    return given | {name: interpolated(value, given) for name, value in own.items()}
+
+
+def test_a_setting_that_is_commented_out_in_the_example_can_be_switched_on(tmp_path: Path):
+    text = (DEPLOY / ".env.example").read_text("utf-8")
+    switched = variables(re.sub("(?m)^#(?=VERIFIER_)", "", text))
+    assert len(switched) > len(environment_file())
+    assert "./files:/etc/verifier:ro" in SERVICES["service"]["volumes"]
+    for name, value in switched.items():
+        if value.startswith("/etc/verifier/"):
+            switched[name] = str(tmp_path / Path(value).name)
+            Path(switched[name]).write_text("{}")
+    settings = from_env({n: v for n, v in given_to_the_service(switched).items() if n.startswith(PREFIX)})
+    assert settings.responder_gln
+    assert settings.vrs_file == tmp_path / "vrs.json"
 
 
 @pytest.mark.parametrize(
     "edited", [{}, {"VERIFIER_ISSUER": "http://127.0.0.1:8080", "VERIFIER_INSECURE": "1"}]
 )
 def test_the_service_takes_the_settings_of_the_example(edited: dict[str, str]):
-    given = environment_file() | edited
-    environment = {
-        name: interpolated(value, given) for name, value in SERVICES["service"]["environment"].items()
-    }
+    environment = given_to_the_service(environment_file() | edited)
     urls = re.findall(
         r'export (VERIFIER_\w+)="([^"]*)"', interpolated(SERVICES["service"]["entrypoint"][2], {})
     )

@@ -10,6 +10,7 @@ from sqlalchemy import create_engine, text
 
 from verifier import __version__
 from verifier.cli.main import COMMANDS
+from verifier.domain.gs1 import check_digit
 from verifier.embedded import servers
 
 GLN, OTHER_GLN = "4012345000016", "4012345000023"
@@ -235,6 +236,18 @@ def test_a_load_prints_its_counts_and_where_the_rejects_are(shell, tmp_path):
         "row,reason,gtin,serial,lot,expiry,colour",
         "3,serial is not 1 to 20 characters of GS1 set 82,05012345678900,A 2,L,271231,x",
     ]
+
+
+def test_a_load_says_which_products_keep_another_regulation_than_the_one_that_was_named(shell, tmp_path):
+    path = tmp_path / "packs.csv"
+    bodies = [f"0501234599{number:03}" for number in range(7)]
+    gtins = [body + check_digit(body) for body in bodies]
+    path.write_text(PACKS + "".join(f"{gtin},K1,L,271231\n" for gtin in gtins))
+    assert shell.run("load", path)[1] == ""
+    five = ", ".join(f"{gtin} eu_fmd" for gtin in gtins[:5])
+    assert shell.run("load", "--profile", "us_dscsa", path)[1] == (
+        f"packs.csv: products that are known keep their regulation: {five} and 2 more\n"
+    )
 
 
 def test_json_is_one_object_a_file_and_old_rejects_go(shell, tmp_path):

@@ -77,6 +77,15 @@ def test_a_lot_is_marked_and_unmarked(world: World, vrs: Vrs):
     assert kinds[-2:] == ["lot", "lot"]
 
 
+def test_a_mark_of_a_lot_that_nobody_knows_says_so_and_one_of_a_known_lot_does_not(world: World, vrs: Vrs):
+    pack = world.pack(profile="us_dscsa", lot="KNOWN1")
+    said = {lot: vrs("mark", pack["gtin"], lot, "suspect", *WHY).stderr for lot in ("KNOWN1", "KNOWN2")}
+    assert said["KNOWN1"] == ""
+    assert said["KNOWN2"].startswith(
+        f"No pack of lot KNOWN2 of {pack['gtin']} is known here. If that is a slip"
+    )
+
+
 # fmt: off
 WRONG = [
     ("policy", "set", "illegitimate", "ignore", *WHY),     ("policy", "set", "stolen", "silent", *WHY),

@@ -4,7 +4,7 @@ import csv
 import gc
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -21,6 +21,8 @@ from verifier.domain.load import LoadResult, RejectedRow
 from verifier.domain.profiles import DEFAULT, names
 from verifier.formats.csv_packs import CsvPacks, UnreadableFile
 from verifier.storage.loader import Loader
+
+NAMED = 5
 
 
 @click.command()
@@ -81,7 +83,18 @@ def take(
         def advance(so_far: LoadResult) -> None:
             progress.update(task, completed=packs.position(), description=f"{name} {so_far.rows:,} rows")
 
-        return Loader(engine, profile).load(packs, dry_run=dry_run, reject=rejects.add, progress=advance)
+        loader = Loader(engine, profile)
+        result = loader.load(packs, dry_run=dry_run, reject=rejects.add, progress=advance)
+    if loader.elsewhere:
+        say(f"{name}: products that are known keep their regulation: {listed(loader.elsewhere)}")
+    return result
+
+
+def listed(profiles: Mapping[str, str]) -> str:
+    """The first products of these with the regulation of each."""
+    first = ", ".join(f"{gtin} {profile}" for gtin, profile in list(profiles.items())[:NAMED])
+    more = len(profiles) - NAMED
+    return first + (f" and {more:,} more" if more > 0 else "")
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import click
 from sqlalchemy.exc import IntegrityError
 
 from verifier.cli.directory import directory
-from verifier.cli.session import database
+from verifier.cli.session import database, say
 from verifier.domain.lms_policy import RULES, Choice, Disposition
 from verifier.domain.lms_rules import (
     Change,
@@ -133,6 +133,13 @@ def blocked() -> None:
 def mark(*, gtin: str, lot: str, mark: str, until: datetime | None, who: str, why: str) -> None:
     """Mark a lot: suspect, illegitimate, or with an expiry that was extended."""
     write(lambda: mark_entry(gtin, lot, Mark(mark), until=until.date() if until else None), who, why)
+    with database() as engine:
+        known = Ledger(engine).knows_lot(gtin, lot)
+    if not known:
+        say(
+            f"No pack of lot {lot} of {gtin} is known here. If that is a slip, take the mark off by"
+            " `verifier vrs unmark` and mark the right lot; if not, it holds for packs that come."
+        )
 
 
 @vrs.command()

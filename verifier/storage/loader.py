@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 
 from verifier.domain.load import LoadResult, PackRow, RejectedRow
 from verifier.domain.ppn import ntin_to_ppn, ppn_to_ntin
+from verifier.storage.rows import gtin_of
 
 CHUNK = 20_000
 TRIES = 5
@@ -51,7 +52,7 @@ INSERT INTO {new}products (gtin, profile, ppn, name, strength, form, pack_size, 
 VALUES (%(gtin)s, %(profile)s, %(ppn)s, %(name)s, %(strength)s, %(form)s, %(pack_size)s, %(manufacturer_gln)s)
 ON CONFLICT DO NOTHING
 """
-_KNOWN = "SELECT gtin, ppn FROM {table} WHERE gtin IN (%(gtin)s, %(ntin)s) OR ppn = %(either_ppn)s"
+_KNOWN = "SELECT gtin, ppn, profile FROM {table} WHERE gtin IN (%(gtin)s, %(ntin)s) OR ppn = %(either_ppn)s"
 _PRODUCT_COLUMNS = ("ppn", "name", "strength", "form", "pack_size", "manufacturer_gln")
 _FOREIGN_PPN = "the ppn belongs to the product with the GTIN {:014d}"
 _OTHER_PPN = "the product with this gtin has another ppn"
@@ -62,9 +63,13 @@ Staged = tuple[int, PackRow]
 
 
 class Loader:
-    """Loads the rows of one file."""
+    """Loads the rows of one file.
+
+    `elsewhere`: the profile by GTIN of the file's products that were known under another one, and stay there.
+    """
 
     def __init__(self, engine: Engine, profile: str) -> None:
+        self.elsewhere: dict[str, str] = {}
         self._engine = engine
         self._profile = profile
 
@@ -91,7 +96,7 @@ class Loader:
             connection: Connection[Any] = raw.driver_connection  # type: ignore[assignment]
             connection.autocommit = True
             connection.execute(_SESSION + _SHADOW if dry_run else _SESSION)
-            load = _Load(connection, self._profile, dry_run=dry_run)
+            load = _Load(connection, self._profile, self.elsewhere, dry_run=dry_run)
             while chunk := list(islice(iterator, CHUNK)):
                 rejected = [item for item in chunk if isinstance(item, RejectedRow)]
                 loaded, refused = load.chunk([item for item in chunk if isinstance(item, PackRow)])
@@ -110,9 +115,12 @@ class Loader:
 class _Load:
     """One load on its own connection."""
 
-    def __init__(self, connection: Connection[Any], profile: str, *, dry_run: bool) -> None:
+    def __init__(
+        self, connection: Connection[Any], profile: str, elsewhere: dict[str, str], *, dry_run: bool
+    ) -> None:
         self._connection = connection
         self._profile = profile
+        self._elsewhere = elsewhere
         self._dry_run = dry_run
         self._direct = not dry_run
         self._homes: dict[tuple[str, tuple[tuple[str, str], ...]], int | str] = {}
@@ -209,11 +217,13 @@ class _Load:
 
     def _known(self, values: dict[str, Any]) -> dict[int, str | None]:
         """PPN by GTIN of the products that the row may mean."""
-        return {
-            gtin: ppn
+        found = [
+            row
             for table in self._tables("products")
-            for gtin, ppn in self._connection.execute(_KNOWN.format(table=table), values).fetchall()
-        }
+            for row in self._connection.execute(_KNOWN.format(table=table), values).fetchall()
+        ]
+        self._elsewhere |= {gtin_of(gtin): profile for gtin, _, profile in found if profile != self._profile}
+        return {gtin: ppn for gtin, ppn, _ in found}
 
     def _into(self, statement: str) -> str:
         """Into the table itself, or into what stands for it in a dry run."""

@@ -34,6 +34,7 @@ _LOG = Statement(
         " WHERE kind = ANY(:kinds) ORDER BY at, kind, subject, version"
     )
 )
+_LOT = Statement(text("SELECT EXISTS (SELECT 1 FROM batches WHERE gtin = :gtin AND lot = :lot) AS known"))
 _MISSES = (
     "SELECT coalesce(max(count), 0) AS misses FROM counters"
     " WHERE site_gln = :req_gln AND scope = ANY(:scopes)"
@@ -86,6 +87,11 @@ class Ledger:
             forget_references(opened)
             opened.commit()
         return Change(entry, before, at, who, why)
+
+    def knows_lot(self, gtin: str, lot: str) -> bool:
+        """Are there packs of this lot, or orders about it?"""
+        with session(self._engine) as opened:
+            return bool(opened.run(_LOT, {"gtin": int(gtin), "lot": lot}).first.known)
 
     def log(self, *kinds: Kind) -> list[Change]:
         """Every change of these kinds, oldest first."""
