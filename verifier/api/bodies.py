@@ -1,19 +1,17 @@
 """Bodies and queries: read once, strictly, bodies into typed structs; wrong ones are answered by field."""
 
 import hashlib
-import re
 from typing import Any, TypeVar
 
 import msgspec
 from flask import request
 
+from verifier.api.field_errors import explain
 from verifier.api.problems import Problem
 
 Body = TypeVar("Body", bound=msgspec.Struct)
 DEPTH = 16
 _LONGEST_KEY = 255
-_AT = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<path>.*)`)?$", re.DOTALL)
-_FIELD = re.compile(r"(?:unknown|required) field `(?P<name>[^`]*)`")
 
 
 def json_body() -> Any:
@@ -45,7 +43,7 @@ def convert(value: Any, kind: type[Body]) -> Body:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise invalid(*_located(str(error))) from None
+        raise invalid(*explain(str(error))) from None
 
 
 def parameters(*known: str) -> dict[str, str]:
@@ -92,15 +90,6 @@ def idempotency_key() -> str:
 def is_key(text: str) -> bool:
     """May this be an idempotency key: 1 to 255 printable ASCII characters?"""
     return 1 <= len(text) <= _LONGEST_KEY and text.isascii() and text.isprintable()
-
-
-def _located(message: str) -> tuple[str, str]:
-    """The field and the sentence in a message of the decoder."""
-    match = _AT.match(message)
-    what, path = (match["what"], match["path"]) if match else (message, None)
-    named = _FIELD.search(what)
-    parts = [part for part in ((path or "").strip("."), named["name"] if named else "") if part]
-    return ".".join(parts), what
 
 
 def _deeper_than(value: Any, levels: int) -> bool:

@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from verifier.api import operations, schemas
 from verifier.api.bodies import invalid, is_key, json_body
+from verifier.api.field_errors import NO_OBJECT, UNKNOWN
 from verifier.api.openapi import answers, body, faults
 from verifier.api.operations import OPERATIONS
 from verifier.api.problems import Problem, database_problem, internal_problem
@@ -64,10 +65,10 @@ class Batch:
 def items_of(sent: Any, field: str, most: int) -> list[Any]:
     """The items in this field; what is wrong with one of them is its own affair."""
     if not isinstance(sent, dict):
-        raise invalid("", "Expected `object`")
+        raise invalid("", NO_OBJECT)
     for name in sent:
         if name != field:
-            raise invalid(name, "Object contains unknown field")
+            raise invalid(name, UNKNOWN)
     items = sent.get(field)
     if not isinstance(items, list) or not 1 <= len(items) <= most:
         raise invalid(field, f"Expected an array of 1 to {most:,} items")
@@ -77,7 +78,7 @@ def items_of(sent: Any, field: str, most: int) -> list[Any]:
 def verdict(actor: Actor, sent: Any, met: operations.Met) -> msgspec.Raw:
     """One item as a request of its own: the same checks in the same order, the same digest of the key."""
     if not isinstance(sent, dict):
-        raise invalid("", "Expected `object`")
+        raise invalid("", NO_OBJECT)
     fields = dict(sent)
     row = row_of(fields.pop("operation", None))
     key = fields.pop("idempotency_key", None)

@@ -15,6 +15,7 @@ from verifier.api import bulk
 from verifier.api import returns_schemas as schemas
 from verifier.api.bodies import convert, digest, idempotency_key, invalid, json_body, parameters
 from verifier.api.commands import encoded
+from verifier.api.field_errors import NO_OBJECT
 from verifier.api.openapi import answers, body, faults, query
 from verifier.api.operations import replay
 from verifier.api.pages import by_instant, cursor, position
@@ -147,7 +148,7 @@ def scanner(actor: Actor, session_id: UUID) -> Callable[[Any], msgspec.Raw]:
 
     def one(sent: Any) -> msgspec.Raw:
         if not isinstance(sent, dict):
-            raise invalid("", "Expected `object`")
+            raise invalid("", NO_OBJECT)
         fields = dict(sent)
         given = fields.pop("idempotency_key", None)
         wanted = convert(fields, schemas.ScanIn)
