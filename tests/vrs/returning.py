@@ -12,7 +12,8 @@ from world import Person, World
 from verifier.app import create_app
 from verifier.domain.gs1 import check_digit
 from verifier.domain.load import PackRow
-from verifier.domain.resale import CODES, Asked, Asking, Resale
+from verifier.domain.questions import Heard
+from verifier.domain.resale import CODES, Asked, Asking
 from verifier.storage.loader import Loader
 
 SESSIONS = "/v1/returns/sessions"
@@ -109,7 +110,7 @@ def load_case(world: World, packs: Iterable[Pack], sscc: str) -> None:
 # what follows for a resale from what the network says
 SAID = {
     "ok": "yes", "mismatch": "no", "policy": "no", "no_answer": "pending", "unknown_gtin": "pending",
-    "refused": "pending",
+    "refused": "pending", "malformed": "pending",
 }  # fmt: skip
 
 
@@ -123,7 +124,7 @@ class Network:
 
     def __call__(
         self, _ports: Any, _actor: Any, scan: Any, *, context: str, associated: bool | None
-    ) -> tuple[Asking, Resale]:
+    ) -> Heard:
         serial = scan.code.serial
         self.asked.append((serial, context, associated))
         self.meanwhile()
@@ -135,7 +136,7 @@ class Network:
             responder_gln="0321012345676",
             at=datetime.now(UTC),
         )
-        return asking, CODES[said]
+        return Heard(asking, CODES[said])
 
 
 def with_network(world: World, network: Network) -> Callable[[Person], Person]:

@@ -68,17 +68,16 @@ def test_a_label_stands_for_all_packs_of_its_case(world: World, way: str):
 
 def test_each_pack_of_a_case_is_decided_by_itself_and_the_case_by_the_strictest(world: World):
     sscc, packs = case(world)
-    world.corner_pharmacy.dispense(packs[2])
+    world.wholesaler.decommission(packs[2], "locked")
     desk = open_session(world.wholesaler)
     told = desk.scan({"sscc": sscc})
     assert (told["resale"], told["code"]) == ("no", "own_state")
     assert Counter(pack["resale"] for pack in told["packs"]) == {"yes": 4, "no": 1}
-    assert [alert["cause"] for alert in told["alerts"]] == ["already_dispensed"]
     events = world.wholesaler.get("/v1/packs/events", gtin=packs[2]["gtin"], serial=packs[2]["serial"]).json[
         "events"
     ]
     assert [event["code"] for event in events if event["operation"] == "returns_check"] == [
-        "already_dispensed"
+        "already_done_here"
     ]
 
 
@@ -98,6 +97,13 @@ def refused_empty(world: World, _desk: Any) -> str:
     sscc, packs = case(world, 2)
     for pack in packs:
         world.corner_pharmacy.dispense(pack)
+    return sscc
+
+
+def refused_opened(world: World, _desk: Any) -> str:
+    """One pack has left the trade, so somebody has had the case open."""
+    sscc, packs = case(world, 3)
+    world.corner_pharmacy.dispense(packs[1])
     return sscc
 
 
@@ -126,6 +132,7 @@ def refused_large(world: World, _desk: Any) -> str:
 REFUSED = {
     "case_unknown": refused_unknown,
     "case_empty": refused_empty,
+    "case_opened": refused_opened,
     "case_mixed": refused_lots,
     "case_mixed ": refused_products,
     "case_partly_scanned": refused_partly,

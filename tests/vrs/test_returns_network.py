@@ -64,13 +64,13 @@ def test_a_hold_that_is_lifted_makes_the_pack_saleable_at_the_next_recheck(world
 
 
 def test_after_24_hours_a_pending_pack_is_overdue(world: World):
-    desk = open_session(world.wholesaler)
+    desk = open_session(with_network(world, Network())(world.wholesaler))
     desk.scan(world.pack(stored=False))
     [waiting] = desk.look()["pending"]
     assert desk.look()["totals"]["overdue"] == 0
     world.clock.moved = timedelta(hours=24, seconds=1)
     try:
-        world.wholesaler._token = None
+        desk.person._token = None
         assert desk.look()["totals"]["overdue"] == 1
         assert desk.look()["pending"][0]["due_at"] == waiting["due_at"]
     finally:

@@ -97,7 +97,11 @@ class Sessions(RuleBasedStateMachine):
         if self.model.closed:
             assert told["code"] == "session_closed"
         elif name in self.model.counted:
+            resale, lot = self.model.counted[name]
+            same = lot == pack["lot"]
             assert (told["outcome"], told["resale"]) == ("duplicate", "no")
+            assert told["code"] == ("duplicate" if same else "mismatch")
+            self.model.counted[name] = resale if same else "no", lot
             self.model.duplicate += 1
         else:
             assert (told["outcome"], told["resale"]) == ("counted", resale)
@@ -147,6 +151,9 @@ class Sessions(RuleBasedStateMachine):
         elif all(pack["serial"] in self.gone for pack in packs):
             assert told["code"] == "case_empty"
             self.model.refused_cases += 1
+        elif any(pack["serial"] in self.gone for pack in packs):
+            assert told["code"] == "case_opened"
+            self.model.refused_cases += 1
         else:
             for name, pack in zip(names, packs, strict=True):
                 self.model.counted[name] = self.own_resale(pack), pack["lot"]
@@ -193,6 +200,9 @@ class Sessions(RuleBasedStateMachine):
             assert answer.json["code"] == "session_closed"
             return
         assert answer.status_code == 200, answer.text
+        for name, (resale, lot) in list(self.model.counted.items()):
+            if name[1] in self.gone and resale == "yes":
+                self.model.counted[name] = "no", lot
         assert answer.json["summary"]["totals"] == self.model.totals()
         self.summary, self.model.closed = answer.data, True
 

@@ -21,13 +21,22 @@ SECRET = "very-secret-token"
 
 
 @pytest.fixture(scope="module")
-def world(new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def guarded() -> Iterator[Responder]:
+    """A peer that wants a secret of ours."""
+    with Responder(authorization=f"Bearer {SECRET}") as peer:
+        yield peer
+
+
+@pytest.fixture(scope="module")
+def world(
+    new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory, guarded: Responder
+) -> Iterator[World]:
     made = asking_world(
         tmp_path_factory.mktemp("home"),
         new_database(),
         window_days=90,
         contexts=["dscsaSaleableReturn", "dscsaSuspect"],
-        credentials={"https://peer.example": {"bearer": SECRET}},
+        credentials={guarded.url: {"bearer": SECRET}},
     )
     yield made
     made.service.close()
@@ -184,7 +193,11 @@ class TestEvidence:
             assert world.wholesaler.post("/v1/vrs/verify", pack, key=None).status_code == 503
         assert len(peer.requests) == 1
 
-    def test_no_secret_is_in_any_table(self, world: World):
+    def test_no_secret_is_in_any_table(self, world: World, guarded: Responder):
+        pack = foreign(world)
+        guarded.add(known(pack))
+        enter(world, pack["gtin"], guarded.url)
+        assert ask(world.wholesaler, pack)["asked"] == "verified"
         tables = rows(world, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
         for table in tables:
             found = rows(world, f"SELECT 1 FROM {table['tablename']} t WHERE t::text LIKE '%{SECRET}%'")  # noqa: S608

@@ -4,6 +4,7 @@ import io
 import json
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,20 @@ def test_a_span_can_be_cut_and_the_rest_given_to_another(held: Directory):
         None,
     ]
     assert len(held.entries(GTIN)) == 2
+
+
+def test_a_copy_follows_when_one_service_takes_the_place_of_several(engine: Engine, held: Directory):
+    assert held.put([EARLY, LATE]) == [None, None]
+    whole = Entry(GTIN, "https://third.example")
+    gone = Entry(GTIN, LATE.url, LATE.start, LATE.end, removed=True)
+    assert held.put([whole, gone]) == [None, None]
+    told = list(held.changes(None, None, 100))
+    assert [(entry.url, entry.removed) for entry in told] == [(LATE.url, True), (whole.url, False)]
+    with engine.begin() as connection:
+        connection.execute(text("TRUNCATE vrs_directory"))
+    assert held.put([EARLY, LATE]) == [None, None]
+    assert held.put([replace(entry, updated_at=None) for entry in told]) == [None, None]
+    assert [entry.url for entry in held.entries(GTIN)] == [whole.url]
 
 
 days = st.dates(date(2026, 1, 1), date(2026, 3, 1)).map(lambda day: int(day.strftime("%Y%m%d")))

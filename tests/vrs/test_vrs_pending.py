@@ -64,6 +64,26 @@ class TestPending:
             assert ask(world.wholesaler, pack)["resale"] == ("yes" if lot == "as it is" else "no")
         assert pending(world.wholesaler, pack) is None
 
+    def test_an_answer_about_another_lot_does_not_end_the_wait_of_the_pack_itself(self, world: World):
+        pack = foreign(world)
+        with network(peer := Troublemaker("503")):
+            enter(world, pack["gtin"], peer.url)
+            ask(world.wholesaler, pack)
+        waiting = pending(world.wholesaler, pack)
+        with network(peer := Responder(known(pack))):
+            enter(world, pack["gtin"], peer.url)
+            assert ask(world.wholesaler, pack | {"lot": "OTHER"})["code"] == "mismatch"
+            assert pending(world.wholesaler, pack) | {"age_seconds": 0} == waiting | {"age_seconds": 0}
+            assert ask(world.wholesaler, pack)["code"] == "ok"
+        assert pending(world.wholesaler, pack) is None
+
+    def test_a_question_that_cannot_leave_us_begins_no_clock(self, world: World):
+        pack = foreign(world)
+        enter(world, pack["gtin"], "https://nobody.invalid")
+        told = ask(world.wholesaler, pack)
+        assert (told["asked"], told["detail"], told["corrUUID"]) == ("no_answer", "unknown_host", None)
+        assert pending(world.wholesaler, pack)["due_at"] is None
+
     def test_nobody_was_asked_about_a_gtin_that_is_not_listed_so_nothing_is_due(self, world: World):
         pack = foreign(world)
         told = ask(world.wholesaler, pack)

@@ -9,13 +9,24 @@ from hypothesis import strategies as st
 from verifier.domain.expiry import Expiry
 from verifier.domain.lifecycle import Decision
 from verifier.domain.lms import AdditionalInfo, FailureReason, LmsAnswer
+from verifier.domain.lms_policy import LotMarks
 from verifier.domain.reasons import LANGUAGES, REASONS
-from verifier.domain.resale import CODES, SUSPICIOUS, Asked, Asking, Own, decide_resale, words
+from verifier.domain.resale import (
+    CODES,
+    SUSPICIOUS,
+    Asked,
+    Asking,
+    Noted,
+    Own,
+    decide_resale,
+    suspicion,
+    words,
+)
 from verifier.domain.wording.resale import WORDS
 
 TODAY = date(2026, 11, 21)
 GOOD = Expiry(2028, 12, 31)
-UNASKED = [Asked.UNKNOWN_GTIN, Asked.NO_ANSWER, Asked.NOT_ASKED, Asked.REFUSED]
+UNASKED = [Asked.UNKNOWN_GTIN, Asked.NO_ANSWER, Asked.NOT_ASKED, Asked.REFUSED, Asked.MALFORMED]
 
 
 def said(reason=None, info=None) -> Asking:
@@ -129,13 +140,52 @@ def test_a_date_that_the_authority_has_extended_is_not_held_against_the_pack():
     assert decided(said(info="ExpirationExtended"), expiry=Expiry(2026, 1, 31), window=180).code == "ok"
 
 
+@pytest.mark.parametrize(
+    ("last", "code"), [(TODAY, "ok"), (TODAY - timedelta(days=1), "expired"), (None, "expired")]
+)
+def test_a_lot_whose_expiry_is_extended_here_has_not_expired_up_to_that_day(last, code):
+    noted = Noted(LotMarks(extended_to=last))
+    assert decided(said(), expiry=Expiry(2026, 1, 31), window=180, noted=noted).code == code
+
+
+@pytest.mark.parametrize(
+    ("own", "reason", "info", "known", "cause"),
+    [
+        ("unknown_product", "Manufacturer_policy", None, {"seal_broken": True}, "policy"),
+        ("already_stolen", "Not_for_re-distribution", "Illegitimate", {}, "illegitimate"),
+        ("expired", "Manufacturer_policy", None, {}, "policy"),
+        ("unknown_serial", None, None, {}, "mismatch"),
+        ("unknown_product", None, "Recalled", {"seal_broken": True}, None),
+        ("unknown_product", None, None, {"noted": Noted(LotMarks(suspect=True), alerted=True)}, None),
+    ],
+)
+def test_whatever_else_speaks_against_a_pack_what_its_manufacturer_says_is_a_suspicion(
+    own, reason, info, known, cause
+):
+    assert suspicion(Own(Decision(own), **known), said(reason, info)) == cause
+
+
+@pytest.mark.parametrize("asked", UNASKED)
+def test_no_answer_is_no_suspicion(asked):
+    assert suspicion(Own(Decision("unknown_serial")), Asking(asked)) is None
+
+
 @pytest.mark.parametrize(("associated", "code"), [(True, "ok"), (None, "ok"), (False, "no_transaction_data")])
 def test_a_return_without_transaction_data_waits_for_it(associated, code):
     assert decided(said(), associated=associated).code == code
 
 
 @pytest.mark.parametrize(
-    ("known", "code"), [({"withdrawn": True}, "recalled"), ({"seal_broken": True}, "seal_broken"), ({}, "ok")]
+    ("known", "code"),
+    [
+        ({"withdrawn": True}, "recalled"),
+        ({"seal_broken": True}, "seal_broken"),
+        ({"noted": Noted(LotMarks(illegitimate=True))}, "illegitimate"),
+        ({"noted": Noted(LotMarks(suspect=True))}, "suspect"),
+        ({"noted": Noted(alerted=True)}, "alert_open"),
+        ({"noted": Noted(LotMarks(extended_to=TODAY))}, "ok"),
+        ({}, "ok"),
+    ],
 )
 @pytest.mark.parametrize("own", ["unknown_product", "unknown_batch", "ok"])
 def test_what_is_known_without_the_pack_counts_beside_the_networks_yes(own, known, code):

@@ -43,6 +43,18 @@ class TestResolvers:
             assert ask(peers, resolver.url).detail == "redirect_refused"
         assert responder.requests == []
 
+    def test_a_resolver_may_write_percent_encodings_in_small_letters(self):
+        class Small(Resolver):
+            def answer(self, request):
+                reply = super().answer(request)
+                return replace(reply, headers={"Location": reply.headers["Location"].replace("%2F", "%2f")})
+
+        pack = PACK | {"serial": "A/B", "lot": "L/7"}
+        responder = Responder(pack)
+        resolver = Small(f"{responder.url}/verify")
+        with network(responder, resolver), requestor() as peers:
+            assert ask(peers, resolver.url, resolver=True, pack=pack).asked is Asked.VERIFIED
+
     def test_a_redirect_that_leaves_the_query_out_gets_ours(self):
         class Bare(Resolver):
             def answer(self, request):

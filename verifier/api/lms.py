@@ -42,6 +42,7 @@ from verifier.services import responder
 
 blueprint = Blueprint("lms", __name__, description="GS1 lightweight messaging, as the responder.")
 CACHE_CONTROL = "private, no-cache"
+BROKEN = "Its percent-encoding or its UTF-8 is broken."
 _log = structlog.get_logger(__name__)
 
 
@@ -114,11 +115,11 @@ def verify(actor: Actor, gtin: str, lot: str, ser: str) -> Response:
     """Does this product identifier correspond to one that was assigned?"""
     chosen, now = setup(), ports().clock()
     check_version(chosen.version)
-    texts = values(request.environ, (gtin, lot, ser))
+    texts = path_of(gtin=gtin, lot=lot, ser=ser)
     asked = read_verification(
-        gtin=texts[0] or "",
-        lot=texts[1] or "",
-        serial=texts[2] or "",
+        gtin=texts["gtin"],
+        lot=texts["lot"],
+        serial=texts["ser"],
         query=sent(),
         rules=chosen.rules,
         today=now.date(),
@@ -173,6 +174,19 @@ blueprint.record(get_only)
 def setup() -> Setup:
     """Of this application."""
     return current_app.extensions["verifier"].lms  # type: ignore[no-any-return]
+
+
+def path_of(**routed: str) -> dict[str, str]:
+    """The path's values, decoded.
+
+    Raises:
+        Problem: 400 for one whose encoding is broken.
+    """
+    texts = dict(zip(routed, values(request.environ, list(routed.values())), strict=True))
+    broken = {name: BROKEN for name, text in texts.items() if text is None}
+    if broken:
+        raise malformed(broken)
+    return {name: text for name, text in texts.items() if text is not None}
 
 
 def sent() -> Mapping[str, list[str]]:

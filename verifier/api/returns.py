@@ -1,6 +1,6 @@
 """The returns desk: sessions, their scans, and the signed summary at their end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 from typing import Any
 from urllib.parse import urlencode
@@ -29,9 +29,12 @@ from verifier.domain.journal import Fault, Replay
 from verifier.domain.lifecycle import Operation
 from verifier.domain.pack import Actor
 from verifier.domain.permissions import RETURNS_CHECK
-from verifier.domain.returns import ReturnsLine, ReturnsScan, Session, SessionQuery
+from verifier.domain.resale import Asked
+from verifier.domain.returns import Outcome, ReturnedPack, ReturnsLine, ReturnsScan, Session, SessionQuery
 from verifier.domain.sscc import is_sscc, parse_sscc
+from verifier.domain.verdict import AlertRef
 from verifier.services import returned, returns
+from verifier.services.hurry import Hurry
 
 blueprint = Blueprint("returns", __name__, url_prefix="/v1", description="The returns desk.")
 READERS = ("returns", "audit:read")
@@ -117,7 +120,11 @@ def scans(actor: Actor, session_id: UUID) -> Response:
 @secured("returns", types=RETURNS_CHECK)
 def recheck(actor: Actor, session_id: UUID) -> Response:
     """Ask again about the packs that have been pending for longest."""
-    return respond(returns.recheck(ports(), actor, session_id, key_of(nothing())))
+    outcome = returns.recheck(ports(), actor, session_id, key_of(nothing()))
+    if isinstance(outcome, returns.ReturnsRecheck):
+        count_asked(outcome.packs)
+        count_alerts(outcome.alerts)
+    return respond(outcome)
 
 
 @blueprint.post("/returns/sessions/<uuid:session_id>/close")
@@ -144,7 +151,7 @@ def summary(actor: Actor, session_id: UUID) -> Response:
 
 def scanner(actor: Actor, session_id: UUID) -> Callable[[Any], msgspec.Raw]:
     """Answers one scan after the other; together they ask the network for a bounded time."""
-    hurry = returned.Hurry(ports())
+    hurry = Hurry(ports())
 
     def one(sent: Any) -> msgspec.Raw:
         if not isinstance(sent, dict):
@@ -260,7 +267,21 @@ def nothing() -> Any:
 def count(scan: ReturnsScan) -> None:
     """In the metrics."""
     metrics.of(metrics.SCANS, Operation.RETURNS_CHECK, scan.code).inc()
-    for alert in scan.alerts:
+    if scan.outcome is Outcome.COUNTED:
+        count_asked(scan.packs)
+    count_alerts(scan.alerts)
+
+
+def count_asked(packs: Iterable[ReturnedPack]) -> None:
+    """The questions to the network."""
+    for pack in packs:
+        if pack.asked is not Asked.NOT_ASKED:
+            metrics.QUESTIONS.labels(pack.asked).inc()
+
+
+def count_alerts(alerts: Iterable[AlertRef]) -> None:
+    """By their codes."""
+    for alert in alerts:
         metrics.ALERTS.labels(alert.code).inc()
 
 

@@ -26,8 +26,9 @@ from verifier.domain.lms import AdditionalInfo, FailureReason
 from verifier.domain.pack import Actor
 from verifier.domain.permissions import RETURNS_CHECK
 from verifier.domain.questions import Pending
-from verifier.domain.resale import Asked, is_suspicious, words
+from verifier.domain.resale import Asked, words
 from verifier.services import vrs
+from verifier.services.ports_vrs import Position
 
 blueprint = Blueprint("vrs", __name__, url_prefix="/v1/vrs", description="The network of verification.")
 PAGE = 200
@@ -134,10 +135,11 @@ def verify(actor: Actor) -> Response:
     context = wanted.context or contexts[0]
     if context not in contexts:
         raise invalid("context", f"Known purposes are {', '.join(contexts)}.")
-    asking, resale = vrs.ask(ports(), actor, scan, context=context, associated=wanted.associated)
+    heard = vrs.ask(ports(), actor, scan, context=context, associated=wanted.associated)
+    asking, resale = heard.asking, heard.resale
     metrics.QUESTIONS.labels(asking.asked).inc()
-    if is_suspicious(asking, resale):
-        metrics.ALERTS.labels(vrs.ALERT).inc()
+    if heard.alert:
+        metrics.ALERTS.labels(heard.alert.code).inc()
     title, advice = words(resale.code, language())
     answer = asking.answer
     response = encoded(
@@ -194,7 +196,8 @@ def directory(actor: Actor) -> Response:  # noqa: ARG001
     response = encoded(DirectoryPage([_entry(item) for item in found[:PAGE]]))
     if len(found) > PAGE:
         last = found[PAGE - 1]
-        following = cursor(last.updated_at.isoformat() if last.updated_at else "", last.gtin, str(last.start))
+        at = last.updated_at.isoformat() if last.updated_at else ""
+        following = cursor(at, "removed" if last.removed else "", last.gtin, str(last.start))
         more = {"since": asked["since"]} if "since" in asked else {}
         response.headers["Link"] = _link("directory", **more, cursor=following)
     return response
@@ -251,11 +254,11 @@ def _pending_position(parts: list[str]) -> tuple[datetime, str, str]:
     return instant(at), gtin(product), serial
 
 
-def _directory_position(parts: list[str]) -> tuple[datetime, str, int]:
-    at, product, start = parts
+def _directory_position(parts: list[str]) -> Position:
+    at, removed, product, start = parts
     if not FIRST <= int(start) <= LAST:
         raise ValueError("no day of a span")
-    return instant(at), gtin(product), int(start)
+    return instant(at), removed != "removed", gtin(product), int(start)
 
 
 def _link(name: str, **parameters_: Any) -> str:

@@ -77,7 +77,7 @@ def _all(held: Directory) -> Iterator[Entry]:
         last = page[-1]
         if last.updated_at is None:
             return
-        after = (last.updated_at, last.gtin, last.start)
+        after = (last.updated_at, not last.removed, last.gtin, last.start)
 
 
 def _pages(

@@ -120,6 +120,9 @@ class LotMarks:
     extended_to: date | None = None
 
 
+NO_MARKS = LotMarks()
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """The choices made: by manufacturer and disposition, and for all manufacturers under an empty GLN."""

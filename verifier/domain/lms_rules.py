@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from verifier.domain.gs1 import GTIN_LENGTH, gtin_fault, text_fault
 from verifier.domain.lms import GLN_PATTERN
-from verifier.domain.lms_policy import RULES, Choice, Disposition, LotMarks, Policy
+from verifier.domain.lms_policy import NO_MARKS, RULES, Choice, Disposition, LotMarks, Policy
 from verifier.domain.pack_code import Reason
 
 BLOCKED = "blocked"
@@ -75,9 +75,6 @@ class Standing:
     misses: int
 
 
-NO_MARKS = LotMarks()
-
-
 class WrongEntry(ValueError):
     """What was to be written down cannot be; the message says why."""
 
@@ -117,7 +114,12 @@ def mark_entry(gtin: str, lot: str, mark: Mark, *, until: date | None = None, of
     if (until is not None) is not (extends and not off):
         raise WrongEntry(f"only {Mark.EXPIRY_EXTENDED} has a last day, and needs one")
     value = until.isoformat() if until else MARKED
-    return Entry(Kind.LOT, f"{gtin.zfill(GTIN_LENGTH)} {lot} {mark}", None if off else value)
+    return Entry(Kind.LOT, lot_subject(gtin.zfill(GTIN_LENGTH), lot, mark), None if off else value)
+
+
+def lot_subject(gtin: str, lot: str, mark: Mark) -> str:
+    """Under which a mark of a lot stands; none of the three holds a blank."""
+    return f"{gtin} {lot} {mark}"
 
 
 def rules_of(entries: Iterable[Entry]) -> Rules:

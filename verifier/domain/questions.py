@@ -8,6 +8,10 @@ from verifier.domain.codes import PackCode
 from verifier.domain.directory import Entry
 from verifier.domain.lms import LmsAnswer
 from verifier.domain.resale import ANSWER_DUE, Asked, Asking, Resale
+from verifier.domain.verdict import AlertRef
+
+UNSENT = frozenset({"unknown_host", "address_not_allowed", "no_token"})
+"""Faults of an exchange in which the question has not left us: no clock of the peer begins with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,15 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """What came of a question for a pack that is to be sold again, with the alert that it has raised."""
+
+    asking: Asking
+    resale: Resale
+    alert: AlertRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """What came of a question; `answer` only when a peer answered by the standard."""
 
@@ -53,6 +66,11 @@ class Reply:
     responder_gln: str | None = None
     detail: str | None = None
     exchanges: tuple[Exchange, ...] = ()
+
+    @property
+    def sent(self) -> bool:
+        """Has the question left us?"""
+        return any(exchange.fault not in UNSENT for exchange in self.exchanges)
 
 
 @dataclass(frozen=True, slots=True)

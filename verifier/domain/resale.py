@@ -5,16 +5,17 @@ decides also when it is true (GS1 US guideline, scenarios A to E). Everything th
 gathered, and the strongest of it is answered.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from verifier.domain.expiry import Expiry
-from verifier.domain.lifecycle import Decision, Seal
+from verifier.domain.lifecycle import Attempt, Decision, Profile, Seal, decide
 from verifier.domain.lms import AdditionalInfo, FailureReason, LmsAnswer
+from verifier.domain.lms_policy import NO_MARKS, LotMarks
 from verifier.domain.pack import Found
-from verifier.domain.scan import Scan
+from verifier.domain.reasons import OF_ANOTHER_CODE
 from verifier.domain.wording import resale as wording
 
 ANSWER_DUE = timedelta(hours=24)
@@ -29,12 +30,16 @@ class Asked(StrEnum):
     UNKNOWN_GTIN = "unknown_gtin"  # nobody is listed for this GTIN and expiry date, or the peer said 404
     NO_ANSWER = "no_answer"  # nobody answered in time, or not in the words of the standard
     NOT_ASKED = "not_asked"
-    REFUSED = "refused"  # the peer does not serve us: another 4xx
+    REFUSED = "refused"  # the peer does not serve us: 401, 403
+    MALFORMED = "malformed"  # the peer did not understand us: another 4xx
 
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """One question to the network; `answer` is there for `verified` and `negative` only."""
+    """One question to the network.
+
+    `answer` is there for `verified` and `negative` only, `corr_uuid` where a question was sent.
+    """
 
     asked: Asked
     answer: LmsAnswer | None = None
@@ -45,6 +50,24 @@ class Asking:
 
 
 @dataclass(frozen=True, slots=True)
+class Noted:
+    """What is written down here about a lot and a pack, also of ones that are not in our repository.
+
+    `alerted`: an alert on the pack is open, other than of the `PASSING` causes.
+    """
+
+    marks: LotMarks = NO_MARKS
+    alerted: bool = False
+
+    def extends(self, today: date) -> bool:
+        """Is the lot's expiry extended, to this day at least?"""
+        return self.marks.extended_to is not None and today <= self.marks.extended_to
+
+
+NOTHING_NOTED = Noted()
+
+
+@dataclass(frozen=True, slots=True)
 class Own:
     """What is known here: our own rules' word on the pack, and what counts also where they know no pack.
 
@@ -52,11 +75,13 @@ class Own:
         decision: on a look at the pack; of a pack that is not in our repository that it is unknown.
         withdrawn: the product is withdrawn.
         seal_broken: somebody has looked at the anti-tampering device.
+        noted: marks and alerts.
     """
 
     decision: Decision
     withdrawn: bool = False
     seal_broken: bool = False
+    noted: Noted = NOTHING_NOTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +106,11 @@ _TABLE = (
     ("expired",             "no",      "destroy",                False),
     ("policy",              "no",      "ask_for_reason",         True),
     ("expiry_window",       "no",      "return_to_manufacturer", False),
+    ("alert_open",          "pending", "look_at_alert",          False),
     ("on_hold",             "pending", "wait_for_release",       False),
     ("no_transaction_data", "pending", "find_transaction_data",  False),
     ("refused",             "pending", "obtain_permission",      False),
+    ("malformed",           "pending", "fix_and_ask_again",      False),
     ("unknown_gtin",        "pending", "ask_manufacturer",       False),
     ("no_answer",           "pending", "ask_again",              False),
     ("not_asked",           "pending", "ask_network",            False),
@@ -92,6 +119,10 @@ _TABLE = (
 # fmt: on
 CODES: Mapping[str, Resale] = {code: Resale(word, code, step) for code, word, step, _ in _TABLE}
 SUSPICIOUS = frozenset(code for code, _, _, alert in _TABLE if alert)
+GRAVE = ("suspect", "illegitimate")
+"""Causes of alerts that say more than others, the gravest last: a notice within 24 hours hangs on it."""
+PASSING = OF_ANOTHER_CODE | {"policy"}
+"""Causes of open alerts that keep no pack back: another code was meant, or the network says otherwise now."""
 _STRENGTH = {code: strength for strength, code in enumerate(CODES)}
 
 _UNASKED = {
@@ -99,6 +130,7 @@ _UNASKED = {
     Asked.NO_ANSWER: "no_answer",
     Asked.NOT_ASKED: "not_asked",
     Asked.REFUSED: "refused",
+    Asked.MALFORMED: "malformed",
 }
 _INFO = {
     AdditionalInfo("Illegitimate"): "illegitimate",
@@ -127,10 +159,16 @@ _OWN = {
 }
 
 
-def own_of(decision: Decision, found: Found, scan: Scan) -> Own:
-    """From our own rules' decision on a look at what was found."""
-    withdrawn = found.product is not None and found.product.withdrawn
-    return Own(decision, withdrawn=withdrawn, seal_broken=scan.context.seal is Seal.BROKEN)
+def own_of(profile: Profile, attempt: Attempt, found: Found, noted: Noted) -> Own:
+    """By our own rules for a look at what was found; by an extended expiry the pack has not expired."""
+    if found.pack is not None and noted.extends(attempt.today):
+        attempt = replace(attempt, today=min(attempt.today, found.pack.expiry.last_day()))
+    return Own(
+        decide(profile, attempt, found),
+        withdrawn=found.product is not None and found.product.withdrawn,
+        seal_broken=attempt.seal is Seal.BROKEN,
+        noted=noted,
+    )
 
 
 def decide_resale(
@@ -152,15 +190,31 @@ def decide_resale(
         window_days: a pack that has fewer days left is not sold again; 0 for no such rule.
         associated: is there transaction data for this return (360eee-1(g)(1)(F))? None when nobody said.
     """
-    found = {*_own(own), *_network(own, asking), *_dates(asking, expiry, today, window_days)}
+    found = {*_own(own), *_noted(own.noted), *_network(own, asking)}
+    if not own.noted.extends(today):
+        found |= {*_dates(asking, expiry, today, window_days)}
     if associated is False:
         found.add("no_transaction_data")
-    return CODES[min(found, key=_STRENGTH.__getitem__, default="ok")]
+    return CODES[_strongest(found) or "ok"]
 
 
-def is_suspicious(asking: Asking, resale: Resale) -> bool:
-    """Has an answer given reason to believe that the pack is suspect? No answer never does."""
-    return asking.answer is not None and resale.code in SUSPICIOUS
+def suspicion(own: Own, asking: Asking) -> str | None:
+    """The strongest reason that an answer gives to believe that the pack is suspect; no answer gives one.
+
+    Whatever else speaks against a resale: a broken seal does not hide the manufacturer's no.
+    """
+    if asking.answer is None:
+        return None
+    return _strongest(SUSPICIOUS & {*_own(own), *_answer(asking.answer)})
+
+
+def stricter(first: Resale, second: Resale) -> Resale:
+    """The stronger of both."""
+    return CODES[_strongest((first.code, second.code)) or "ok"]
+
+
+def _strongest(codes: Iterable[str]) -> str | None:
+    return min(codes, key=_STRENGTH.__getitem__, default=None)
 
 
 def words(code: str, language: str) -> tuple[str, str]:
@@ -176,6 +230,15 @@ def _own(own: Own) -> Iterator[str]:
         yield "recalled"
     if own.seal_broken:
         yield "seal_broken"
+
+
+def _noted(noted: Noted) -> Iterator[str]:
+    if noted.marks.illegitimate:
+        yield "illegitimate"
+    if noted.marks.suspect:
+        yield "suspect"
+    if noted.alerted:
+        yield "alert_open"
 
 
 def _network(own: Own, asking: Asking) -> Iterator[str]:

@@ -10,7 +10,9 @@ from enum import StrEnum
 from uuid import UUID
 
 from verifier.domain.expiry import Expiry
-from verifier.domain.resale import CODES, Asked, Asking, Resale
+from verifier.domain.lifecycle import Seal
+from verifier.domain.resale import ANSWER_DUE, CODES, Asked, Asking, Resale
+from verifier.domain.scan import Scan
 from verifier.domain.verdict import AlertRef
 
 MOST_PACKS = 10_000
@@ -80,7 +82,7 @@ class ReturnedPack:
         asked: what came of asking the network.
         event_id: of the scan that counted it.
         asked_at: when the resale was last decided.
-        due_at: of a pending one, the end of the 24 hours.
+        due_at: of one that waits for an answer, the end of the 24 hours.
     """
 
     gtin: str
@@ -120,8 +122,8 @@ class ReturnsTotals:
     """How a session stands.
 
     `scanned` = `saleable` + `refused` + `pending` packs. With a list, `scanned` = `matched` + `extra` and
-    `expected` = `matched` + `missing`; without one these four are null. `overdue`: pending for more than
-    24 hours. `duplicate`: scans of what was counted already. `refused_cases`: labels that stood for nothing.
+    `expected` = `matched` + `missing`; without one these four are null. `overdue`: without an answer for more
+    than 24 hours. `duplicate`: scans of what was counted. `refused_cases`: labels that stood for nothing.
     """
 
     expected: int | None
@@ -192,6 +194,8 @@ class SessionQuery:
 
 
 NOT_ASKED = Asking(Asked.NOT_ASKED)
+WITHOUT_ANSWER = frozenset({Asked.NO_ANSWER, Asked.REFUSED, Asked.MALFORMED})
+"""What comes of a question to somebody who has not answered it."""
 
 # what a scan that counts nothing says, beside the codes of `resale`
 # fmt: off
@@ -199,6 +203,7 @@ REFUSALS = {
     "duplicate":           Resale("no", "duplicate",           "look_at_first_scan"),
     "case_unknown":        Resale("no", "case_unknown",        "scan_each_pack"),
     "case_empty":          Resale("no", "case_empty",          "scan_each_pack"),
+    "case_opened":         Resale("no", "case_opened",         "scan_each_pack"),
     "case_mixed":          Resale("no", "case_mixed",          "scan_each_pack"),
     "case_partly_scanned": Resale("no", "case_partly_scanned", "scan_each_pack"),
     "case_too_large":      Resale("no", "case_too_large",      "scan_each_pack"),
@@ -222,7 +227,35 @@ def case_refusal(packs: list[CasePack], scanned: int) -> str | None:
         return "case_mixed"
     if scanned:
         return "duplicate" if scanned == len(packs) else "case_partly_scanned"
-    return "case_empty" if all(pack.gone for pack in packs) else None
+    gone = sum(pack.gone for pack in packs)
+    if gone:  # whoever took some out has broken its seal: it vouches for none that is left
+        return "case_empty" if gone == len(packs) else "case_opened"
+    return None
+
+
+def due_at(resale: str, asked: Asked, scanned_at: datetime) -> datetime | None:
+    """When the answer for a pack is due; None when none is waited for."""
+    return scanned_at + ANSWER_DUE if resale == "pending" and asked in WITHOUT_ANSWER else None
+
+
+def expiry_of(pack: ReturnedPack) -> Expiry | None:
+    """Of a counted pack; of a month alone the day is 0."""
+    if pack.expiry is None:
+        return None
+    year, month, *day = map(int, pack.expiry.split("-"))
+    return Expiry(year, month, *day or [0])
+
+
+def contradiction(pack: ReturnedPack, again: Scan) -> str | None:
+    """What a second scan of a counted pack says against it, or None.
+
+    Two packages with one serial and different print are the sign of a copy, and a seal may be looked at late.
+    """
+    if again.context.seal is Seal.BROKEN:
+        return "seal_broken"
+    lot, expiry, counted = again.code.lot, again.code.expiry, expiry_of(pack)
+    same = lot in (None, pack.lot) and (expiry is None or counted is None or expiry.same(counted))
+    return None if same else "mismatch"
 
 
 def strictest(packs: list[ReturnedPack]) -> Resale:

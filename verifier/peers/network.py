@@ -4,6 +4,7 @@ GS1 LMS R1.1 (July 2019); the statuses by its table of codes, and by R1.3 for 40
 """
 
 import random
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -26,13 +27,20 @@ from verifier.peers.tokens import Grant, Tokens
 
 EVIDENCE = 8 * 1024
 """Characters of an answer that are kept."""
-_OK, _UNAUTHORIZED, _NOT_FOUND, _SERVER_FAULTS = 200, 401, 404, 500
+_OK, _NOT_FOUND, _REQUEST_TIMEOUT, _SERVER_FAULTS = 200, 404, 408, 500
+_UNAUTHORIZED, _FORBIDDEN = 401, 403
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_BUSY = frozenset({408, 429})  # neither an answer nor a refusal
-_CLIENT_FAULTS = range(400, 500)
+_BUSY = frozenset({_REQUEST_TIMEOUT, 429})  # neither an answer nor a refusal
+_ASKED = {status: Asked.MALFORMED for status in range(400, 500) if status not in _BUSY} | {
+    _UNAUTHORIZED: Asked.REFUSED,
+    _FORBIDDEN: Asked.REFUSED,
+    _NOT_FOUND: Asked.UNKNOWN_GTIN,
+}
+"""What an answer without a message says; any other status is no answer."""
 _FREE_S = 0.05
 """So long a question waits for its turn: the threads of those that wait serve nobody else."""
 _PAUSE_S = 0.2
+_ENCODED = re.compile("%[0-9a-fA-F]{2}")
 _LEAST_S = 0.05
 Query = dict[str, str]
 Reading = Callable[[Any], Reply]
@@ -141,7 +149,7 @@ class PeerNetwork:
         try:
             answer = self._answer(url, max(min(left, self._with.try_seconds), _LEAST_S))
             status = answer.status
-            again = status >= _SERVER_FAULTS
+            again = status >= _SERVER_FAULTS or status == _REQUEST_TIMEOUT
             fault = f"status_{status}" if status != _OK else None
         except NoAnswerError as error:
             again, fault, status = error.again, error.code, error.status
@@ -184,14 +192,14 @@ class PeerNetwork:
         What the address stands for is checked when it is connected to. Our own path at its end may have odd
         steps, which are those of lot and serial.
         """
-        own = "".join(urlsplit(url).path.rpartition("/gtin/")[1:])
+        own = alike("".join(urlsplit(url).path.rpartition("/gtin/")[1:]))
         try:
             parts = urlsplit(urljoin(url, answer.location or ""))
             more = dict(parse_qsl(parts.query))
         except ValueError:
             return None
         origin = f"{parts.scheme}://{parts.netloc}"
-        fault = url_fault(origin + parts.path.removesuffix(own), loopback=self._with.loopback)
+        fault = url_fault(origin + alike(parts.path).removesuffix(own), loopback=self._with.loopback)
         if answer.location is None or fault is not None:
             return None
         return with_query(origin + (parts.path or "/"), more | query)
@@ -206,11 +214,7 @@ class PeerNetwork:
                 return reading(msgspec.json.decode(answer.body))
             except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
                 return Reply(Asked.NO_ANSWER, detail="malformed_json")
-        if status == _NOT_FOUND:
-            return Reply(Asked.UNKNOWN_GTIN, detail=exchange.fault)
-        if status in _CLIENT_FAULTS and status not in _BUSY:
-            return Reply(Asked.REFUSED, detail=exchange.fault)
-        return Reply(Asked.NO_ANSWER, detail=exchange.fault)
+        return Reply(_ASKED.get(status or 0, Asked.NO_ANSWER), detail=exchange.fault)
 
 
 def pack_path(gtin: str, lot: str, serial: str) -> str:
@@ -221,6 +225,11 @@ def pack_path(gtin: str, lot: str, serial: str) -> str:
 def segment(text: str) -> str:
     """One step of a path; dots alone would be taken for a way up."""
     return text.replace(".", "%2E") if text in (".", "..") else quote(text, safe="")
+
+
+def alike(path: str) -> str:
+    """Percent-encodings with capital letters: the small ones mean the same (RFC 3986 section 6.2.2.1)."""
+    return _ENCODED.sub(lambda found: found[0].upper(), path)
 
 
 def with_query(address: str, query: Query) -> str:

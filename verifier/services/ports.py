@@ -18,12 +18,12 @@ from verifier.domain.journal import (
     ReferenceEvent,
     Replay,
 )
+from verifier.domain.lms import LmsAnswer
 from verifier.domain.pack import Actor, Found, Pack, Product, State
-from verifier.domain.questions import AskedQuestion
-from verifier.domain.resale import Asking, Resale
+from verifier.domain.questions import AskedQuestion, Heard
+from verifier.domain.resale import Noted
 from verifier.domain.returns import (
     CasePack,
-    FirstScan,
     ReturnedPack,
     ReturnsEvent,
     ReturnsLine,
@@ -74,9 +74,6 @@ class Returns(Protocol):
     def page(self, query: SessionQuery) -> Sequence[Session]:
         """Newest first."""
 
-    def first(self, session_id: UUID, gtin: str, serial: str) -> FirstScan | None:
-        """Who counted this pack, if anybody did."""
-
     def is_listed(self, session_id: UUID, gtin: str, serial: str, lot: str | None) -> bool:
         """Does the pack, or its lot, stand on the list?"""
 
@@ -86,8 +83,11 @@ class Returns(Protocol):
     def counted(self, session_id: UUID) -> int:
         """How many packs were."""
 
-    def lock(self, session_id: UUID, pack: ReturnedPack) -> str:
-        """The resale of a pack that was counted; nobody renews it before the end of this transaction."""
+    def lock(self, session_id: UUID, gtin: str, serial: str) -> ReturnedPack | None:
+        """A pack that was counted; nobody renews it before the end of this transaction."""
+
+    def answer(self, pack: ReturnedPack) -> LmsAnswer | None:
+        """What the network has said of a pack, where it is written down."""
 
     def renew(self, session_id: UUID, pack: ReturnedPack) -> None:
         """What is known of a pack by now."""
@@ -157,6 +157,9 @@ class Transaction(Protocol):
     def record_reference(self, event: ReferenceEvent, answer: Answer) -> None:
         """Write the command down, with its answer; every process forgets its copies before the answer."""
 
+    def noted(self, code: PackCode, found: Found) -> Noted:
+        """What is written down about the lot and the pack, beside what was found."""
+
     def record_question(self, question: AskedQuestion) -> None:
         """Keep a question to the network with all that was exchanged; it stays pending, or no longer."""
 
@@ -203,7 +206,7 @@ class Ask(Protocol):
 
     def __call__(
         self, ports: "Ports", actor: Actor, scan: Scan, *, context: str, associated: bool | None
-    ) -> tuple[Asking, Resale]:
+    ) -> Heard:
         """What it said, and what follows for a resale."""
 
 

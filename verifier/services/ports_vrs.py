@@ -8,8 +8,8 @@ from typing import Protocol
 from verifier.domain.directory import Entry
 from verifier.domain.questions import Pending, Question, Reply
 
-Position = tuple[datetime, str, int]
-"""`updated_at`, GTIN and start of the entry after which a page begins."""
+Position = tuple[datetime, bool, str, int]
+"""Of the entry after which a page begins: `updated_at`, is it in force, GTIN, start."""
 
 
 class Directory(Protocol):
@@ -19,7 +19,7 @@ class Directory(Protocol):
         """Those in force for a GTIN."""
 
     def changes(self, since: datetime | None, after: Position | None, limit: int) -> Sequence[Entry]:
-        """What changed at or after `since`, removals too, oldest first."""
+        """What changed at or after `since`, oldest first; of the same moment what was removed first."""
 
     def put(self, entries: Iterable[Entry]) -> Sequence[str | None]:
         """Write them; for each None, or a sentence about why it was refused."""

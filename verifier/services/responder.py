@@ -21,8 +21,8 @@ from verifier.domain.lms import (
     gln_checks,
     response_body,
 )
-from verifier.domain.lms_policy import Disposition, respond
-from verifier.domain.lms_rules import NO_MARKS, Rules, Standing
+from verifier.domain.lms_policy import NO_MARKS, Disposition, respond
+from verifier.domain.lms_rules import Rules, Standing
 from verifier.domain.pack import Actor, Found, Product
 from verifier.domain.profiles import load
 from verifier.domain.reasons import OF_ANOTHER_CODE

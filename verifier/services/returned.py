@@ -1,8 +1,6 @@
 """One returned pack, or one case of them, in a session: decided, counted once, written down."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
@@ -10,8 +8,10 @@ from verifier.domain.codes import PackCode
 from verifier.domain.expiry import Expiry
 from verifier.domain.journal import Claim, Fault, Replay
 from verifier.domain.lifecycle import Action, Operation, decide
+from verifier.domain.lms_policy import MATCH
 from verifier.domain.pack import Actor
-from verifier.domain.resale import ANSWER_DUE, CODES, Asked, Asking, Resale, decide_resale, own_of, words
+from verifier.domain.questions import Heard
+from verifier.domain.resale import CODES, Asked, Asking, Resale, decide_resale, own_of, stricter, words
 from verifier.domain.returns import (
     MOST_PACKS,
     NOT_ASKED,
@@ -24,23 +24,19 @@ from verifier.domain.returns import (
     ReturnsScan,
     Session,
     case_refusal,
+    contradiction,
+    due_at,
+    expiry_of,
     strictest,
 )
 from verifier.domain.scan import Context, Scan
 from verifier.domain.verdict import AlertRef, matching_pack
 from verifier.domain.wording import returns as wording
 from verifier.services import packs
+from verifier.services.hurry import FOREIGN, NOTHING_HEARD, Hurry
 from verifier.services.packs import Judged
 from verifier.services.ports import Ports, Transaction
-
-CONTEXT = "dscsaSaleableReturn"
-FOREIGN = frozenset({"unknown_product", "unknown_batch"})
-"""Of these packs our own repository knows nothing: the network is asked."""
-PATIENCE = timedelta(seconds=10)
-"""So long one request asks the network; what is left stays pending and is asked with the next recheck."""
-
-Heard = tuple[Asking, Resale | None]
-NOTHING_HEARD: Heard = (NOT_ASKED, None)
+from verifier.services.vrs import suspect
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,46 +60,10 @@ class AskFirst(Fault):
 _LOST = Fault("lost", "Somebody has counted a pack of this case a moment ago; look again.")
 
 
-class Hurry:
-    """Asks the network, for all the scans of one request together no longer than `PATIENCE`."""
-
-    def __init__(self, ports: Ports) -> None:
-        self._ports = ports
-        self._until = ports.clock() + PATIENCE
-
-    @property
-    def may_ask(self) -> bool:
-        """Is there anybody to ask, and time?"""
-        return self._ports.ask is not None and self._ports.clock() < self._until
-
-    def ask(self, actor: Actor, scan: Scan, *, associated: bool | None) -> Heard:
-        """What the network says; nothing, when there is nobody to ask or no time left."""
-        if self._ports.ask is None or not self.may_ask:
-            return NOTHING_HEARD
-        asking, resale = self._ports.ask(self._ports, actor, scan, context=CONTEXT, associated=associated)
-        if resale.resale == "yes" and asking.asked is not Asked.VERIFIED:
-            resale = CODES["no_answer"]
-        return asking, resale
-
-    def ask_all(self, actor: Actor, session: Session, scans: Iterable[Scan]) -> dict[tuple[str, str], Heard]:
-        """About those of these packs that are not ours, by GTIN and serial, as long as there is time."""
-        associated = session.transaction_data.associated
-        heard = {}
-        for scan in scans:
-            found = self._ports.reader.find(scan.code)
-            attempt = packs.attempt_of(self._ports, actor, Action.LOOK, scan)
-            if decide(packs.profile_of(found), attempt, found).code in FOREIGN:
-                key = scan.code.gtin, scan.code.serial
-                answer = self.ask(actor, scan, associated=associated)
-                if answer is not NOTHING_HEARD:
-                    heard[key] = answer
-        return heard
-
-
 def scan(ports: Ports, actor: Actor, order: Order, hurry: Hurry) -> ReturnsScan | Replay | Fault:
     """Count a pack or a case once for its key; what was counted already is told with who was first."""
     claim = Claim(actor.client_id, order.key, order.digest, ports.new_id(), ports.clock())
-    heard = None if hurry.may_ask else NOTHING_HEARD
+    heard: Heard | None = None if hurry.may_ask else NOTHING_HEARD
     while True:
         outcome = ports.store.run(
             partial(_scan, ports=ports, actor=actor, order=order, claim=claim, heard=heard)
@@ -138,9 +98,7 @@ def _scan(
     if isinstance(session, Fault):
         return session
     if tx.returns.counted(session.id) >= MOST_PACKS:
-        return Fault(
-            "session_full", f"A session has at most {MOST_PACKS:,} packs; close it and open another."
-        )
+        return _full()
     desk = Desk(tx, ports, actor, session)
     if isinstance(order.what, str):
         answer = desk.case(order.what, order.context, claim.event_id)
@@ -157,7 +115,7 @@ def _step(order: Order, actor: Actor, claim: Claim, answer: ReturnsScan) -> Retu
         session_id=order.session_id,
         event_id=claim.event_id,
         operation="scan",
-        code=answer.code,
+        code="duplicate" if answer.outcome is Outcome.DUPLICATE else answer.code,
         site_gln=actor.site.gln,
         client_id=actor.client_id,
         received_at=claim.at,
@@ -180,16 +138,45 @@ class Desk:
         """Count one pack. `heard` None: the network may be asked, and was not yet."""
         judged = self._judge(scan, event_id)
         place = self.session.id, judged.gtin, scan.code.serial
-        first = self.tx.returns.first(*place)
-        if first is None:
+        before = self.tx.returns.lock(*place)
+        if before is None:
             if heard is None and judged.decision.code in FOREIGN:
                 return AskFirst("ask_first", "", associated=self.session.transaction_data.associated)
             pack = self._listed(self._counted(judged, heard or NOTHING_HEARD, event_id))
             if self.tx.returns.count(self.session.id, pack, _expiry(judged)):
                 alert = self._conclude(judged) if pack.verdict is not None else None
-                return _told(event_id, scan.context, [pack], [alert] if alert else [])
-            first = self.tx.returns.first(*place)
-        return _refused(event_id, scan.context, "duplicate", first=first)
+                return _told(event_id, scan.context, [pack], heard.alert if heard else None, alert)
+            before = self.tx.returns.lock(*place)
+        return self._twice(judged, before, event_id)
+
+    def _twice(self, judged: Judged, before: ReturnedPack | None, event_id: UUID) -> ReturnsScan:
+        """A pack that is counted already; what this scan says against it counts for both."""
+        context = judged.scan.context
+        against = contradiction(before, judged.scan) if before else None
+        if before is None or against is None:
+            return _refused(event_id, context, "duplicate", first=_first(before))
+        worse = stricter(CODES[before.code], CODES[against])
+        now = replace(
+            before, resale=worse.resale, code=worse.code, next_step=worse.next_step, due_at=None,
+            asked_at=judged.attempt.now,
+        )  # fmt: skip
+        self.tx.returns.renew(self.session.id, now)
+        told = _told(event_id, context, [now], self._against(judged, against))
+        title, advice = words(against, context.language)
+        step = CODES[against].next_step
+        return replace(
+            told, outcome=Outcome.DUPLICATE, resale="no", code=against, next_step=step, title=title,
+            advice=advice, first=_first(before),
+        )  # fmt: skip
+
+    def _against(self, judged: Judged, cause: str) -> AlertRef | None:
+        """Of a pack of ours by our own verdict; of another one because two carry its serial."""
+        if judged.decision.code not in FOREIGN:
+            return self._conclude(judged)
+        if cause != "mismatch":
+            return None
+        event = packs.event_of(judged)
+        return self.tx.raise_alert(suspect(event, judged.scan.code, self.ports.new_id(), cause))
 
     def case(self, sscc: str, context: Context, event_id: UUID) -> ReturnsScan | Fault:
         """Count all packs of a case, each decided by itself, or none of them."""
@@ -197,18 +184,20 @@ class Desk:
         refusal = case_refusal(held, scanned)
         if refusal is not None:
             twice = refusal == "duplicate"
-            first = self.tx.returns.first(self.session.id, held[0].gtin, held[0].serial) if twice else None
-            return _refused(event_id, context, refusal, sscc=sscc, first=first)
-        counted, alerts = [], []
+            before = self.tx.returns.lock(self.session.id, held[0].gtin, held[0].serial) if twice else None
+            return _refused(event_id, context, refusal, sscc=sscc, first=_first(before))
+        if self.tx.returns.counted(self.session.id) + len(held) > MOST_PACKS:
+            return _full()
+        counted: list[ReturnedPack] = []
+        alerts: list[AlertRef | None] = []
         for each in held:
             judged = self._judge(Scan(_code_of(each), context), self.ports.new_id())
             pack = self._listed(self._counted(judged, NOTHING_HEARD, event_id, sscc=sscc))
             if not self.tx.returns.count(self.session.id, pack, each.expiry):
                 return _LOST
-            alert = self._conclude(judged)
+            alerts.append(self._conclude(judged))
             counted.append(pack)
-            alerts += [alert] if alert else []
-        return _told(event_id, context, counted, alerts, sscc=sscc)
+        return _told(event_id, context, counted, *alerts, sscc=sscc)
 
     def again(self, pack: ReturnedPack, scan: Scan, heard: Heard) -> ReturnedPack | None:
         """What is known of a counted pack by now; a verdict of ours that is new is written down.
@@ -216,12 +205,11 @@ class Desk:
         None: nobody was asked about it, and it waits as before.
         """
         judged = self._judge(scan, self.ports.new_id())
-        foreign = judged.decision.code in FOREIGN
-        if foreign and heard is NOTHING_HEARD and pack.resale == "pending":
-            return None
+        if judged.decision.code in FOREIGN and heard is NOTHING_HEARD:
+            if pack.resale == "pending":
+                return None
+            heard = self._said(judged, pack)
         now = self._counted(judged, heard, pack.event_id, sscc=pack.sscc)
-        if foreign and heard is NOTHING_HEARD:  # what the network has said stays said
-            now = replace(now, asked=pack.asked, corr_uuid=pack.corr_uuid, responder_gln=pack.responder_gln)
         if now.verdict not in (None, pack.verdict):
             self._conclude(judged)
         return replace(
@@ -230,8 +218,14 @@ class Desk:
             client_id=pack.client_id,
             user=pack.user,
             listed=pack.listed,
-            due_at=pack.scanned_at + ANSWER_DUE if now.resale == "pending" else None,
+            due_at=due_at(now.resale, now.asked, pack.scanned_at),
         )
+
+    def _said(self, judged: Judged, pack: ReturnedPack) -> Heard:
+        """What the network has said of a counted pack stays said, beside what is known here by now."""
+        answer = self.tx.returns.answer(pack) or (MATCH if pack.asked is Asked.VERIFIED else None)
+        asking = Asking(pack.asked, answer, pack.corr_uuid, pack.responder_gln)
+        return Heard(asking, self._resale(judged, asking, expiry_of(pack)))
 
     def _judge(self, scan: Scan, event_id: UUID) -> Judged:
         """Our own decision, on what the database itself says."""
@@ -249,17 +243,12 @@ class Desk:
         self, judged: Judged, heard: Heard, event_id: UUID, *, sscc: str | None = None
     ) -> ReturnedPack:
         """The pack with its resale: by our own verdict, or by the network where we know nothing of it."""
-        asking, resale = heard if judged.decision.code in FOREIGN else NOTHING_HEARD
+        asking, resale = NOT_ASKED, heard.resale
         code, now, expiry = judged.scan.code, judged.attempt.now, _expiry(judged)
-        if resale is None:
-            resale = decide_resale(
-                own_of(judged.decision, judged.found, judged.scan),
-                asking,
-                expiry=expiry,
-                today=judged.attempt.today,
-                window_days=self.ports.window_days,
-                associated=self.session.transaction_data.associated,
-            )
+        if judged.decision.code in FOREIGN and heard is not NOTHING_HEARD:
+            asking = heard.asking
+        else:
+            resale = self._resale(judged, asking, expiry)
         stored = matching_pack(judged.found, judged.scan)
         return ReturnedPack(
             gtin=judged.gtin,
@@ -280,7 +269,18 @@ class Desk:
             client_id=judged.actor.client_id,
             user=judged.scan.context.user,
             asked_at=asking.at or now,
-            due_at=now + ANSWER_DUE if resale.resale == "pending" else None,
+            due_at=due_at(resale.resale, asking.asked, now),
+        )
+
+    def _resale(self, judged: Judged, asking: Asking, expiry: Expiry | None) -> Resale:
+        noted = self.tx.noted(judged.scan.code, judged.found)
+        return decide_resale(
+            own_of(judged.profile, judged.attempt, judged.found, noted),
+            asking,
+            expiry=expiry,
+            today=judged.attempt.today,
+            window_days=self.ports.window_days,
+            associated=self.session.transaction_data.associated,
         )
 
     def _listed(self, pack: ReturnedPack) -> ReturnedPack:
@@ -288,6 +288,14 @@ class Desk:
             return pack
         listed = self.tx.returns.is_listed(self.session.id, pack.gtin, pack.serial, pack.lot)
         return replace(pack, listed=listed)
+
+
+def _full() -> Fault:
+    return Fault("session_full", f"A session has at most {MOST_PACKS:,} packs; close it and open another.")
+
+
+def _first(pack: ReturnedPack | None) -> FirstScan | None:
+    return FirstScan(pack.event_id, pack.scanned_at, pack.client_id, pack.user) if pack else None
 
 
 def _expiry(judged: Judged) -> Expiry | None:
@@ -303,14 +311,14 @@ def _told(
     event_id: UUID,
     context: Context,
     counted: list[ReturnedPack],
-    alerts: list[AlertRef],
+    *alerts: AlertRef | None,
     sscc: str | None = None,
 ) -> ReturnsScan:
     resale = strictest(counted)
     title, advice = words(resale.code, context.language)
     return ReturnsScan(
         event_id, Outcome.COUNTED, resale.resale, resale.code, resale.next_step, title, advice,
-        sscc, tuple(counted), None, tuple(alerts),
+        sscc, tuple(counted), None, tuple(alert for alert in alerts if alert),
     )  # fmt: skip
 
 

@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 from verifier.domain.codes import PackCode
-from verifier.domain.expiry import parse_expiry
 from verifier.domain.journal import Claim, Fault, Replay
 from verifier.domain.pack import Actor
 from verifier.domain.permissions import READS_EVERYTHING
@@ -23,9 +22,12 @@ from verifier.domain.returns import (
     Session,
     SessionQuery,
     TransactionData,
+    expiry_of,
 )
 from verifier.domain.scan import Context, Scan
+from verifier.domain.verdict import AlertRef
 from verifier.services import returned
+from verifier.services.hurry import NOTHING_HEARD, Hurry
 from verifier.services.ports import Ports, Transaction
 
 PAGE = 50
@@ -77,11 +79,12 @@ class ReturnsSession:
 
 @dataclass(frozen=True, slots=True)
 class ReturnsRecheck:
-    """The packs that were asked about again, as they stand now."""
+    """The packs that were asked about again, as they stand now, and the alerts of the answers."""
 
     event_id: UUID
     packs: tuple[ReturnedPack, ...]
     totals: ReturnsTotals
+    alerts: tuple[AlertRef, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +209,9 @@ def judge_again(
         return held
     desk = returned.Desk(tx, ports, actor, held)
     for pack in tx.returns.doubtful(session_id, since, today, JUDGED_AT_ONCE):
-        if tx.returns.lock(session_id, pack) == "yes":
-            now = desk.again(pack, scan_of(pack), returned.NOTHING_HEARD) or pack
+        held_now = tx.returns.lock(session_id, pack.gtin, pack.serial)
+        if held_now is not None and held_now.resale == "yes":
+            now = desk.again(pack, scan_of(pack), NOTHING_HEARD) or pack
             tx.returns.renew(session_id, replace(now, asked_at=max(now.asked_at, since)))
     return None
 
@@ -227,7 +231,7 @@ def recheck(ports: Ports, actor: Actor, session_id: UUID, key: Key) -> ReturnsRe
     if isinstance(found, Replay | Fault):
         return found
     held, pending = found
-    asked = returned.Hurry(ports).ask_all(actor, held, [scan_of(pack) for pack in pending])
+    asked = Hurry(ports).ask_all(actor, held, [scan_of(pack) for pack in pending])
 
     def work(tx: Transaction) -> ReturnsRecheck | Replay | Fault:
         taken = tx.returns.claim(claim)
@@ -238,15 +242,17 @@ def recheck(ports: Ports, actor: Actor, session_id: UUID, key: Key) -> ReturnsRe
             return held
         desk, renewed = returned.Desk(tx, ports, actor, held), []
         for pack in sorted(pending, key=lambda pack: (pack.gtin, pack.serial)):
-            heard = asked.get((pack.gtin, pack.serial), returned.NOTHING_HEARD)
-            if tx.returns.lock(session_id, pack) != "pending":
+            heard = asked.get((pack.gtin, pack.serial), NOTHING_HEARD)
+            held_now = tx.returns.lock(session_id, pack.gtin, pack.serial)
+            if held_now is None or held_now.resale != "pending":
                 continue
             now = desk.again(pack, scan_of(pack), heard)
             if now is not None:
                 tx.returns.renew(session_id, now)
                 renewed.append(now)
         totals = tx.returns.totals(session_id, ports.clock())
-        answer = ReturnsRecheck(claim.event_id, tuple(renewed), totals)
+        alerts = tuple(heard.alert for heard in asked.values() if heard.alert)
+        answer = ReturnsRecheck(claim.event_id, tuple(renewed), totals, alerts)
         step = ReturnsEvent(
             session_id, claim.event_id, "recheck", "ok", actor.site.gln, actor.client_id, claim.at
         )
@@ -309,9 +315,5 @@ def plain(value: Any) -> Any:
 
 def scan_of(pack: ReturnedPack) -> Scan:
     """The scan of a pack that was counted, once more."""
-    expiry = None
-    if pack.expiry is not None:  # of a month alone the day is 00, as it is stored
-        text = pack.expiry if pack.expiry.count("-") > 1 else f"{pack.expiry}-00"
-        expiry = parse_expiry(text, today=pack.scanned_at.date())
-    code = PackCode(pack.gtin, pack.serial, pack.lot, expiry, None, ())
+    code = PackCode(pack.gtin, pack.serial, pack.lot, expiry_of(pack), None, ())
     return Scan(code, Context(user=pack.user))

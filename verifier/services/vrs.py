@@ -11,11 +11,12 @@ from uuid import UUID
 from verifier.domain.codes import PackCode
 from verifier.domain.directory import Entry, choose
 from verifier.domain.journal import NewAlert, PackEvent
-from verifier.domain.lifecycle import Action, decide
+from verifier.domain.lifecycle import Action
 from verifier.domain.pack import Actor
-from verifier.domain.questions import AskedQuestion, Question, Reply
-from verifier.domain.resale import Asked, Asking, Own, Resale, decide_resale, is_suspicious, own_of
+from verifier.domain.questions import AskedQuestion, Heard, Question, Reply
+from verifier.domain.resale import Asked, Asking, Own, decide_resale, own_of, suspicion
 from verifier.domain.scan import Scan
+from verifier.domain.verdict import AlertRef
 from verifier.services.packs import attempt_of, profile_of
 from verifier.services.ports import Ports, Transaction
 
@@ -32,9 +33,7 @@ class Reached:
     reply: Reply
 
 
-def ask(
-    ports: Ports, actor: Actor, scan: Scan, *, context: str, associated: bool | None
-) -> tuple[Asking, Resale]:
+def ask(ports: Ports, actor: Actor, scan: Scan, *, context: str, associated: bool | None) -> Heard:
     """Ask whoever the directory names for this GTIN and expiry date.
 
     Args:
@@ -49,13 +48,14 @@ def ask(
     asking = Asking(
         asked=reply.asked,
         answer=reply.answer,
-        corr_uuid=corr_uuid if reply.exchanges else None,
+        corr_uuid=corr_uuid if reply.sent else None,
         responder_gln=reply.responder_gln,
         at=now,
         detail=reply.detail,
     )
+    own = _own(ports, actor, scan)
     resale = decide_resale(
-        _own(ports, actor, scan),
+        own,
         asking,
         expiry=code.expiry,
         today=ports.local_date(now, actor.site.timezone),
@@ -72,8 +72,7 @@ def ask(
         resale=resale,
         exchanges=reply.exchanges,
     )
-    _keep(ports, asked, now)
-    return asking, resale
+    return Heard(asking, resale, _keep(ports, asked, suspicion(own, asking), now))
 
 
 def reach(ports: Ports, actor: Actor, gtin: str) -> Sequence[Reached]:
@@ -96,11 +95,11 @@ def _reply(ports: Ports, actor: Actor, code: PackCode, context: str, corr_uuid: 
 def _own(ports: Ports, actor: Actor, scan: Scan) -> Own:
     """What our own rules say of what our repository knows, also where that is only the product or the lot."""
     found = ports.reader.find(scan.code)
-    decision = decide(profile_of(found), attempt_of(ports, actor, Action.LOOK, scan), found)
-    return own_of(decision, found, scan)
+    noted = ports.store.run(lambda tx: tx.noted(scan.code, found))
+    return own_of(profile_of(found), attempt_of(ports, actor, Action.LOOK, scan), found, noted)
 
 
-def _keep(ports: Ports, asked: AskedQuestion, now: datetime) -> None:
+def _keep(ports: Ports, asked: AskedQuestion, cause: str | None, now: datetime) -> AlertRef | None:
     """The evidence, the attempt in the journal, and of a suspicious answer the alert, all or nothing."""
     code = asked.code
     event = PackEvent(
@@ -125,26 +124,31 @@ def _keep(ports: Ports, asked: AskedQuestion, now: datetime) -> None:
             "expiry": code.expiry.iso() if code.expiry else None,
         },
     )
-    alert = NewAlert(
-        alert_id=ports.new_id(),
-        gtin=code.gtin,
-        serial=code.serial,
+    alert_id = ports.new_id()
+
+    def work(tx: Transaction) -> AlertRef | None:
+        tx.record_question(asked)
+        raised = tx.raise_alert(suspect(event, code, alert_id, cause)) if cause else None
+        tx.record(event, None)
+        return raised
+
+    return ports.store.run(work)
+
+
+def suspect(event: PackEvent, code: PackCode, alert_id: UUID, cause: str) -> NewAlert:
+    """The alert about a pack that this attempt has given reason to believe is suspect."""
+    return NewAlert(
+        alert_id=alert_id,
+        gtin=event.gtin,
+        serial=event.serial,
         lot=code.lot,
         expiry=code.expiry,
-        site_gln=asked.site_gln,
-        client_id=asked.client_id,
+        site_gln=event.site_gln,
+        client_id=event.client_id,
         code=ALERT,
-        cause=asked.resale.code,
-        operation=OPERATION,
-        event_id=asked.question_id,
-        raised_at=now,
-        details={"responder_gln": asked.asking.responder_gln},
+        cause=cause,
+        operation=event.operation,
+        event_id=event.event_id,
+        raised_at=event.received_at,
+        details={"responder_gln": event.details.get("responder_gln")},
     )
-
-    def work(tx: Transaction) -> None:
-        tx.record_question(asked)
-        if is_suspicious(asked.asking, asked.resale):
-            tx.raise_alert(alert)
-        tx.record(event, None)
-
-    ports.store.run(work)

@@ -50,21 +50,24 @@ class Directory:
         return twice(read)
 
     def changes(
-        self, since: datetime | None, after: tuple[datetime, str, int] | None, limit: int
+        self, since: datetime | None, after: tuple[datetime, bool, str, int] | None, limit: int
     ) -> Sequence[Entry]:
-        """What changed at or after `since`, oldest first; the position is the last entry's of a page."""
+        """What changed at or after `since`, oldest first; the position is the last entry's of a page.
+
+        Of the same moment what was removed comes first: what took its place is refused before it is gone.
+        """
         table = directory.c
-        order = (table.updated_at, table.gtin, table.start_exp)
+        order = (table.updated_at, ~table.removed, table.gtin, table.start_exp)
         statement = select(directory).order_by(*order).limit(limit)
         if since is not None:
             statement = statement.where(table.updated_at >= since)
         if after is not None:
-            at, gtin, start = after
-            statement = statement.where(tuple_(*order) > tuple_(at, int(gtin), start))
+            at, in_force, gtin, start = after
+            statement = statement.where(tuple_(*order) > tuple_(at, in_force, int(gtin), start))
         return [_entry(row) for row in self._rows(statement)]
 
     def put(self, entries: Iterable[Entry]) -> Sequence[str | None]:
-        """Write them in the order given; for each None, or a sentence about why it was refused.
+        """Write them, removals first; for each None, or a sentence about why it was refused.
 
         An entry replaces the one with its GTIN and start; one that is there already is left as it is.
         """
@@ -91,11 +94,11 @@ def _write(connection: Connection, wanted: Sequence[Entry]) -> list[str | None]:
     held: dict[str, dict[int, Entry]] = {}
     for entry in map(_entry, rows):
         held.setdefault(entry.gtin, {})[entry.start] = entry
-    told: list[str | None] = []
-    for entry in wanted:
+    told: list[str | None] = [None] * len(wanted)
+    for place, entry in sorted(enumerate(wanted), key=lambda item: not item[1].removed):
         known = held.setdefault(entry.gtin, {})
         blocking = overlap(known.values(), entry)
-        told.append(None if blocking is None else _refusal(blocking))
+        told[place] = None if blocking is None else _refusal(blocking)
         before = known.get(entry.start)
         if blocking is not None or (before and replace(before, updated_at=None) == entry):
             continue

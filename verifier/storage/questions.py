@@ -11,13 +11,14 @@ from sqlalchemy.dialects.postgresql import insert
 from verifier.domain.expiry import Expiry
 from verifier.domain.questions import AskedQuestion, Pending, due_at
 from verifier.domain.resale import Asked
+from verifier.domain.returns import WITHOUT_ANSWER
 from verifier.storage import tables_directory as tables
 from verifier.storage.database import twice
 from verifier.storage.direct import Session, Statement
 from verifier.storage.rows import gtin_of
 from verifier.storage.statements import names
 
-UNANSWERED = frozenset({Asked.NO_ANSWER, Asked.REFUSED, Asked.UNKNOWN_GTIN})
+UNANSWERED = WITHOUT_ANSWER | {Asked.UNKNOWN_GTIN}
 
 # the same comes again when a transaction is run again after a commit whose answer was lost
 _QUESTION = Statement(insert(tables.questions).on_conflict_do_nothing(), *names(tables.questions))
@@ -32,8 +33,12 @@ _PENDING = Statement(
         " first_sent_at = coalesce(vrs_pending.first_sent_at, excluded.first_sent_at)"
     )
 )
+# a mismatch of what was mistyped says nothing about the pack that waits
 _ANSWERED = Statement(
-    text("DELETE FROM vrs_pending WHERE site_gln = :site_gln AND gtin = :gtin AND serial = :serial")
+    text(
+        "DELETE FROM vrs_pending WHERE site_gln = :site_gln AND gtin = :gtin AND serial = :serial"
+        " AND (CAST(:verified AS boolean) OR (lot = :lot AND expiry = :expiry))"
+    )
 )
 
 
@@ -46,7 +51,7 @@ def keep(session: Session, question: AskedQuestion) -> None:
     asked = question.asking.asked
     if asked in UNANSWERED:
         at = question.asking.at
-        sent_at = at if question.exchanges else None
+        sent_at = at if question.asking.corr_uuid else None
         session.run(_PENDING, values | {"at": at, "sent_at": sent_at, "code": asked.value})
     elif asked is not Asked.NOT_ASKED:
         session.run(_ANSWERED, values)

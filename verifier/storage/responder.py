@@ -13,6 +13,7 @@ from verifier.storage import rows
 from verifier.storage.control import Control, forget_references
 from verifier.storage.database import twice
 from verifier.storage.direct import Session, Statement, session
+from verifier.storage.noted import ALERTED
 from verifier.storage.tables_vrs import responder_rules
 
 _NEWEST = Statement(
@@ -41,12 +42,12 @@ _MISSES = (
 )
 _OF_REQUESTOR = Statement(text(_MISSES))
 _LOOK = """
-SELECT m.misses, f.*, EXISTS (SELECT 1 FROM alerts a WHERE a.gtin = f.gtin AND a.serial = f.serial
-                                 AND a.closed_at IS NULL AND a.cause <> ALL(:besides)) AS alerted
+SELECT m.misses, f.*, {alerted} AS alerted
   FROM ({misses}) m LEFT JOIN ({find}) f ON true
 """
 _BY_GTIN, _BY_PPN = (
-    Statement(text(_LOOK.format(misses=_MISSES, find=find))) for find in (rows.BY_GTIN, rows.BY_PPN)
+    Statement(text(_LOOK.format(misses=_MISSES, find=find, alerted=ALERTED.format(pack="f"))))
+    for find in (rows.BY_GTIN, rows.BY_PPN)
 )
 _PRESENT = Statement(
     text(

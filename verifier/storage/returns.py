@@ -12,12 +12,13 @@ import msgspec
 
 from verifier.domain.expiry import Expiry
 from verifier.domain.journal import Claim, Fault, Replay
+from verifier.domain.lms import AdditionalInfo, FailureReason, LmsAnswer
 from verifier.domain.pack import State
-from verifier.domain.resale import ANSWER_DUE, Asked
+from verifier.domain.resale import ANSWER_DUE, PASSING, Asked
 from verifier.domain.returns import (
     MOST_IN_A_CASE,
+    WITHOUT_ANSWER,
     CasePack,
-    FirstScan,
     ReturnedPack,
     ReturnsEvent,
     ReturnsLine,
@@ -25,6 +26,7 @@ from verifier.domain.returns import (
     Session,
     SessionQuery,
     TransactionData,
+    due_at,
 )
 from verifier.storage import claims, direct
 from verifier.storage import returns_statements as sql
@@ -109,12 +111,6 @@ class Returns:
 
     # Packs.
 
-    def first(self, session_id: UUID, gtin: str, serial: str) -> FirstScan | None:
-        """Who counted this pack, if anybody did."""
-        values = {"session_id": session_id, "gtin": int(gtin), "serial": serial}
-        row = self._session.run(sql.FIRST, values).first
-        return FirstScan(row.event_id, row.scanned_at, row.client_id, row.user_id) if row else None
-
     def is_listed(self, session_id: UUID, gtin: str, serial: str, lot: str | None) -> bool:
         """Does the pack, or its lot, stand on the list?"""
         values = {"session_id": session_id, "gtin": int(gtin), "serial": serial, "lot": lot or ""}
@@ -138,22 +134,34 @@ class Returns:
         """How many packs were."""
         return int(self._session.run(sql.COUNTED, {"session_id": session_id}).first.packs)
 
-    def lock(self, session_id: UUID, pack: ReturnedPack) -> str:
-        """The resale of a pack that was counted; nobody renews it before the end of this transaction."""
-        values = {"session_id": session_id, "gtin": int(pack.gtin), "serial": pack.serial}
-        return str(self._session.run(sql.LOCK, values).first.resale)
+    def lock(self, session_id: UUID, gtin: str, serial: str) -> ReturnedPack | None:
+        """A pack that was counted; nobody renews it before the end of this transaction."""
+        values = {"session_id": session_id, "gtin": int(gtin), "serial": serial}
+        row = self._session.run(sql.LOCK, values).first
+        return _pack_of(row) if row else None
+
+    def answer(self, pack: ReturnedPack) -> LmsAnswer | None:
+        """What the network has said of a pack, where it is written down."""
+        if pack.corr_uuid is None:
+            return None
+        row = self._session.run(sql.ANSWER, {"corr_uuid": pack.corr_uuid}).first
+        if row is None:
+            return None
+        reason, info = row.failure_reason, row.additional_info
+        return LmsAnswer(row.verified, reason and FailureReason(reason), info and AdditionalInfo(info))
 
     def renew(self, session_id: UUID, pack: ReturnedPack) -> None:
         """What is known of a pack by now."""
         self._session.run(sql.RENEW, _resale_columns(session_id, pack))
 
     def doubtful(self, session_id: UUID, since: datetime, today: date, limit: int) -> list[ReturnedPack]:
-        """Saleable ones, judged before `since`, against which our own repository has something by now.
+        """Saleable ones, judged before `since`, against which something is known here by now.
 
         Some of them may prove to be saleable still.
         """
         day = int(f"{today:%Y%m%d}")
         values = {"session_id": session_id, "since": since, "today": day, "limit": limit}
+        values["besides"] = sorted(PASSING)
         return [_pack_of(row) for row in self._session.run(sql.DOUBTFUL, values).rows]
 
     def case(self, session_id: UUID, sscc: str) -> tuple[list[CasePack], int]:
@@ -194,7 +202,8 @@ class Returns:
 
     def totals(self, session_id: UUID, now: datetime) -> ReturnsTotals:
         """Counted from the rows, in one statement."""
-        values = {"session_id": session_id, "due": now - ANSWER_DUE}
+        waiting = [asked.value for asked in WITHOUT_ANSWER]
+        values = {"session_id": session_id, "due": now - ANSWER_DUE, "waiting": waiting}
         row = self._session.run(sql.TOTALS, values).first
         listed = row.expected is not None
         matched = row.expected - row.missing if listed else None
@@ -254,6 +263,6 @@ def _pack_of(row: Any) -> ReturnedPack:
         expiry=Expiry.from_number(row.expiry).iso() if row.expiry else None,
         asked=Asked(row.asked),
         user=row.user_id,
-        due_at=row.scanned_at + ANSWER_DUE if row.resale == "pending" else None,
+        due_at=due_at(row.resale, Asked(row.asked), row.scanned_at),
         **{name: getattr(row, name) for name in same},
     )

@@ -5,6 +5,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from verifier.storage import tables_returns
 from verifier.storage.direct import Statement
+from verifier.storage.noted import ALERTED
 from verifier.storage.statements import names
 
 STORED = Statement(
@@ -49,12 +50,6 @@ PAGE = Statement(
     .order_by(_sessions.c.opened_at.desc(), _sessions.c.session_id.desc())
     .limit(bindparam("limit"))
 )
-FIRST = Statement(
-    text(
-        "SELECT event_id, scanned_at, client_id, user_id FROM returned_packs"
-        " WHERE session_id = :session_id AND gtin = :gtin AND serial = :serial"
-    )
-)
 LISTED = Statement(
     text(
         "SELECT EXISTS (SELECT 1 FROM returns_expected WHERE session_id = :session_id AND gtin = :gtin"
@@ -76,22 +71,34 @@ RENEW = Statement(
     )
 )
 LOCK = Statement(
+    select(_packs)
+    .where(text("session_id = :session_id AND gtin = :gtin AND serial = :serial"))
+    .with_for_update()
+)
+ANSWER = Statement(
     text(
-        "SELECT resale FROM returned_packs WHERE session_id = :session_id AND gtin = :gtin"
-        " AND serial = :serial FOR UPDATE"
+        "SELECT verified, failure_reason, additional_info FROM vrs_questions"
+        " WHERE question_id = CAST(:corr_uuid AS uuid) AND verified IS NOT NULL"
     )
 )
 COUNTED = Statement(text("SELECT count(*) AS packs FROM returned_packs WHERE session_id = :session_id"))
 # by what the network has said of an extended expiry our own calendar says nothing
+_MARKED = (
+    "EXISTS (SELECT 1 FROM responder_rules m WHERE m.kind = 'lot' AND m.after IS NOT NULL"
+    " AND m.subject IN (lpad(CAST(r.gtin AS text), 14, '0') || ' ' || r.lot || ' illegitimate',"
+    " lpad(CAST(r.gtin AS text), 14, '0') || ' ' || r.lot || ' suspect'))"
+)
 DOUBTFUL = Statement(
     text(
         f"SELECT {', '.join(f'r.{name}' for name in names(tables_returns.returned_packs))}"  # noqa: S608
         " FROM returned_packs r LEFT JOIN products p ON p.gtin = r.gtin"
         " LEFT JOIN packs k ON k.gtin = r.gtin AND k.serial = r.serial"
         " LEFT JOIN batches b ON b.gtin = r.gtin AND b.lot = r.lot"
+        " LEFT JOIN vrs_questions q ON q.question_id = CAST(r.corr_uuid AS uuid)"
         " WHERE r.session_id = :session_id AND r.resale = 'yes' AND r.asked_at < :since"
         " AND (p.withdrawn OR b.recalled OR b.on_hold OR k.state <> 'active'"
-        "      OR (r.asked = 'not_asked' AND r.expiry <= :today))"
+        "      OR (r.expiry <= :today AND q.additional_info IS DISTINCT FROM 'ExpirationExtended')"
+        f"      OR {ALERTED.format(pack='r')} OR {_MARKED})"
         " ORDER BY r.gtin, r.serial LIMIT :limit"
     )
 )
@@ -130,7 +137,8 @@ TOTALS = Statement(
         " CROSS JOIN (SELECT count(*) AS scanned, count(*) FILTER (WHERE resale = 'yes') AS saleable,"
         "  count(*) FILTER (WHERE resale = 'no') AS refused,"
         "  count(*) FILTER (WHERE resale = 'pending') AS pending,"
-        "  count(*) FILTER (WHERE resale = 'pending' AND scanned_at <= :due) AS overdue"
+        "  count(*) FILTER (WHERE resale = 'pending' AND asked = ANY(:waiting) AND scanned_at <= :due)"
+        "   AS overdue"
         "  FROM returned_packs WHERE session_id = :session_id) p"
         " CROSS JOIN (SELECT count(*) FILTER (WHERE code = 'duplicate') AS duplicate,"
         "  count(*) FILTER (WHERE starts_with(code, 'case_')) AS refused_cases"

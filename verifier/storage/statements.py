@@ -51,7 +51,12 @@ COUNT = Statement(
         " ON CONFLICT (site_gln, scope) DO UPDATE SET count = counters.count + 1 RETURNING count"
     )
 )
-_TELLS_MORE = "alerts.cause = ANY(:of_another_code) AND excluded.cause <> ALL(:of_another_code)"
+# a slip is told least, then everything else, then the grave causes in their order
+_WEIGHT = (
+    "coalesce(array_position(CAST(:grave AS text[]), {row}.cause),"
+    " CASE WHEN {row}.cause = ANY(:of_another_code) THEN -1 ELSE 0 END)"
+)
+_TELLS_MORE = f"{_WEIGHT.format(row='excluded')} > {_WEIGHT.format(row='alerts')}"
 _OF_ATTEMPT = ("cause", "operation", "lot", "expiry", "client_id", "event_id", "details")
 RAISE = Statement(
     insert(tables.alerts)
@@ -66,7 +71,7 @@ RAISE = Statement(
     .returning(tables.alerts.c.alert_id, tables.alerts.c.code, tables.alerts.c.cause, tables.alerts.c.count),
     *names(tables.alerts, "status", "closed_at"),
 )
-"""It is about the first attempt of the day, unless that was a slip and a later one meets the pack itself."""
+"""It is about the first attempt of the day, unless a later one tells more."""
 EVENT = Statement(
     insert(tables.events).on_conflict_do_nothing(index_elements=["gtin", "serial", "event_id"]),
     *names(tables.events),

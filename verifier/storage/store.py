@@ -17,11 +17,13 @@ from verifier.domain.journal import Claim, Fault, NewAlert, PackEvent, Reference
 from verifier.domain.pack import Found, Pack, Product, State
 from verifier.domain.questions import AskedQuestion
 from verifier.domain.reasons import OF_ANOTHER_CODE
+from verifier.domain.resale import GRAVE, Noted
 from verifier.domain.scan import Device
 from verifier.domain.verdict import AlertRef
 from verifier.storage import claims, questions, statements
 from verifier.storage.direct import STALE, Session
 from verifier.storage.direct import session as opened
+from verifier.storage.noted import noted
 from verifier.storage.returns import Returns
 from verifier.storage.rows import find_query, found_of, gtin_of, ppn_of, product_of
 
@@ -217,6 +219,7 @@ class Transaction:
             "event_id": alert.event_id,
             "details": _json(alert.details),
             "of_another_code": list(OF_ANOTHER_CODE),
+            "grave": list(GRAVE),
         }
         row = self._session.run(statements.RAISE, values).first
         return AlertRef(str(row.alert_id), row.code, row.cause, row[3])
@@ -252,6 +255,10 @@ class Transaction:
         """Append to the journal of commands."""
         self._session.run(statements.REFERENCE_EVENT, _columns(event, answer))
         self._references = True
+
+    def noted(self, code: PackCode, found: Found) -> Noted:
+        """Marks of the lot, open alerts on the pack."""
+        return noted(self._session, code, found)
 
     def record_question(self, question: AskedQuestion) -> None:
         """With its exchanges."""

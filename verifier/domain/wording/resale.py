@@ -5,10 +5,10 @@ from collections.abc import Mapping
 # fmt: off
 WORDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "en": {
-        "illegitimate":         ("Illegitimate, says the manufacturer",
+        "illegitimate":         ("Reported as illegitimate",
                                  ("Do not resell. Quarantine the pack, keep a sample, and notify the "
                                   "authority and your trading partners within 24 hours.")),
-        "suspect":              ("Suspect, says the manufacturer",
+        "suspect":              ("Reported as suspect",
                                  ("Do not resell. Quarantine the pack and investigate together with the"
                                   " manufacturer.")),
         "mismatch":             ("Identifiers do not match the manufacturer's",
@@ -29,6 +29,9 @@ WORDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "expiry_window":        ("Too close to its expiry date",
                                  ("Do not resell. Too few days are left by your own rule: return the "
                                   "pack for credit.")),
+        "alert_open":           ("An alert about this pack is open",
+                                 ("Keep the pack in quarantine until the alert has been looked into, "
+                                  "then check again.")),
         "on_hold":              ("The batch is held",
                                  "Keep the pack aside until the hold is lifted, then check again."),
         "no_transaction_data":  ("No transaction data for this return",
@@ -37,6 +40,9 @@ WORDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "refused":              ("The manufacturer's service does not serve us",
                                  ("Keep the pack aside. Have your GLN or your credentials admitted by "
                                   "the manufacturer's service, then ask again.")),
+        "malformed":            ("The manufacturer's service did not take our question",
+                                 ("Keep the pack aside; this says nothing against it. Tell whoever runs "
+                                  "your own service, then ask again.")),
         "unknown_gtin":         ("Nobody is listed for this product",
                                  ("Keep the pack aside; this says nothing against it. Bring the "
                                   "directory up to date, or ask the manufacturer directly.")),
@@ -49,11 +55,11 @@ WORDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
                                  "Return the pack to saleable stock."),
     },
     "de": {
-        "illegitimate":         ("Laut Hersteller unrechtmäßig",
+        "illegitimate":         ("Als unrechtmäßig gemeldet",
                                  ("Nicht weiterverkaufen. Packung in Quarantäne nehmen, ein Muster "
                                   "aufbewahren, Behörde und Handelspartner binnen 24 Stunden "
                                   "benachrichtigen.")),
-        "suspect":              ("Laut Hersteller verdächtig",
+        "suspect":              ("Als verdächtig gemeldet",
                                  ("Nicht weiterverkaufen. Packung in Quarantäne nehmen und den Fall mit"
                                   " dem Hersteller klären.")),
         "mismatch":             ("Kennzeichen stimmen nicht mit dem Hersteller überein",
@@ -76,6 +82,9 @@ WORDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "expiry_window":        ("Zu kurz vor dem Verfall",
                                  ("Nicht weiterverkaufen. Nach eigener Regel bleiben zu wenige Tage: "
                                   "Packung zur Gutschrift zurückgeben.")),
+        "alert_open":           ("Zu dieser Packung ist ein Alarm offen",
+                                 ("Packung in Quarantäne halten, bis der Alarm geklärt ist, dann erneut "
+                                  "prüfen.")),
         "on_hold":              ("Die Charge ist angehalten",
                                  ("Packung absondern, bis die Charge freigegeben ist, dann erneut "
                                   "prüfen.")),
@@ -85,6 +94,9 @@ WORDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "refused":              ("Der Dienst des Herstellers bedient uns nicht",
                                  ("Packung absondern. Die eigene GLN oder die Zugangsdaten beim Dienst "
                                   "des Herstellers zulassen lassen, dann erneut fragen.")),
+        "malformed":            ("Der Dienst des Herstellers nahm unsere Frage nicht an",
+                                 ("Packung absondern; das spricht nicht gegen sie. Den Betreiber des "
+                                  "eigenen Dienstes verständigen, dann erneut fragen.")),
         "unknown_gtin":         ("Für dieses Produkt ist niemand verzeichnet",
                                  ("Packung absondern; das spricht nicht gegen sie. Verzeichnis auf den "
                                   "neuesten Stand bringen oder den Hersteller direkt fragen.")),
@@ -97,11 +109,11 @@ WORDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
                                  "Packung in den verkäuflichen Bestand zurücknehmen."),
     },
     "fr": {
-        "illegitimate":         ("Illégitime selon le fabricant",
+        "illegitimate":         ("Signalé comme illégitime",
                                  ("Ne pas revendre. Mettre la boîte en quarantaine, garder un "
                                   "échantillon, avertir l'autorité et les partenaires commerciaux sous "
                                   "24 heures.")),
-        "suspect":              ("Suspect selon le fabricant",
+        "suspect":              ("Signalé comme suspect",
                                  ("Ne pas revendre. Mettre la boîte en quarantaine et enquêter avec le "
                                   "fabricant.")),
         "mismatch":             ("Identifiants différents de ceux du fabricant",
@@ -124,6 +136,9 @@ WORDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "expiry_window":        ("Trop proche de la péremption",
                                  ("Ne pas revendre. Il reste trop peu de jours selon votre propre règle"
                                   " : retourner la boîte contre avoir.")),
+        "alert_open":           ("Une alerte sur cette boîte est ouverte",
+                                 ("Garder la boîte en quarantaine jusqu'à ce que l'alerte soit élucidée, "
+                                  "puis vérifier à nouveau.")),
         "on_hold":              ("Le lot est suspendu",
                                  ("Garder la boîte de côté jusqu'à la levée de la suspension, puis "
                                   "vérifier à nouveau.")),
@@ -133,6 +148,9 @@ WORDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "refused":              ("Le service du fabricant ne nous sert pas",
                                  ("Garder la boîte de côté. Faire admettre votre GLN ou vos "
                                   "identifiants par le service du fabricant, puis redemander.")),
+        "malformed":            ("Le service du fabricant n'a pas accepté notre question",
+                                 ("Garder la boîte de côté ; cela ne prouve rien contre elle. Avertir "
+                                  "l'exploitant de votre propre service, puis redemander.")),
         "unknown_gtin":         ("Personne n'est inscrit pour ce produit",
                                  ("Garder la boîte de côté ; cela ne prouve rien contre elle. Mettre "
                                   "l'annuaire à jour, ou demander directement au fabricant.")),

@@ -12,6 +12,10 @@ _EN = {
         "Nothing of this case is left",
         "All its packs have left the supply chain. Open the case and scan each pack.",
     ),
+    "case_opened": (
+        "This case has been opened",
+        "Packs of it have left the supply chain. Scan each pack that is there.",
+    ),
     "case_mixed": (
         "The case is not homogeneous",
         "It holds more than one product or lot. Open the case and scan each pack.",
@@ -35,6 +39,10 @@ _DE = {
         "Von diesem Karton ist nichts mehr da",
         "Alle Packungen haben die Lieferkette verlassen. Karton öffnen und jede Packung einzeln scannen.",
     ),
+    "case_opened": (
+        "Dieser Karton wurde geöffnet",
+        "Packungen daraus haben die Lieferkette verlassen. Jede vorhandene Packung einzeln scannen.",
+    ),
     "case_mixed": (
         "Der Karton ist nicht sortenrein",
         "Er enthält mehr als ein Produkt oder eine Charge. Karton öffnen und jede Packung einzeln scannen.",
@@ -57,6 +65,10 @@ _FR = {
     "case_empty": (
         "Il ne reste rien de ce carton",
         "Toutes ses boîtes ont quitté la chaîne. Ouvrez le carton et scannez chaque boîte.",
+    ),
+    "case_opened": (
+        "Ce carton a été ouvert",
+        "Des boîtes en ont quitté la chaîne. Scannez chaque boîte présente.",
     ),
     "case_mixed": (
         "Le carton n'est pas homogène",
