@@ -75,6 +75,23 @@ def test_an_unknown_pack_is_not_found_by_anybody(world: World, name: str):
     assert read(world, name, world.pack(stored=False), "gtin", "serial") == (404, "not_found")
 
 
+@pytest.mark.parametrize("name", INSIDERS)
+@pytest.mark.parametrize(
+    ("code", "wrong"), [("lot_mismatch", {"lot": "NEVER"}), ("expiry_mismatch", {"expiry": "311231"})]
+)
+def test_owner_authority_and_operator_are_told_which_element_does_not_match(
+    world: World, name: str, code: str, wrong: Pack
+):
+    pack = world.pack()
+    person: Person = getattr(world, name)
+    for sent in (pack | wrong, {element: pack[element] for element in ("gtin", "serial")} | wrong):
+        answer = person.get("/v1/packs", **sent)
+        assert (answer.status_code, answer.json["code"]) == (200, code)
+        assert (answer.json["accepted"], answer.json["signal"]) == (False, "red")
+        assert (answer.json["alert"], answer.json["pack"]["state"]) == (None, None)
+    assert world.regulator.get("/v1/alerts", gtin=pack["gtin"]).json["alerts"] == []
+
+
 def test_a_read_tells_what_a_verify_tells_and_raises_nothing(world: World):
     pack = world.pack()
     world.other_pharmacy.dispense(pack)

@@ -165,20 +165,39 @@ def test_lot_and_expiry_may_be_left_out_by_owner_and_state(
     assert len(desk.events(code)) == may
 
 
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"serial": "NEVER-MADE"},
-        {"lot": "OTHER"},
-        {"expiry": Expiry(2027, 11, 30)},
-        {"gtin": "05012345678900"},
-    ],
-)
-@pytest.mark.parametrize("reader", [PHARMACY, AUTHORITY])
-def test_what_does_not_match_is_not_there(desk: Desk, reader: Any, changed: dict[str, Any]):
+UNKNOWN = [{"serial": "NEVER-MADE"}, {"gtin": "05012345678900"}]
+MISMATCHES = [({"lot": "OTHER"}, "lot_mismatch"), ({"expiry": Expiry(2027, 11, 30)}, "expiry_mismatch")]
+
+
+@pytest.mark.parametrize("changed", UNKNOWN)
+@pytest.mark.parametrize("reader", [PHARMACY, MANUFACTURER, AUTHORITY])
+def test_what_is_unknown_is_not_there_for_anybody(desk: Desk, reader: Any, changed: dict[str, Any]):
     code = replace(desk.pack(), **changed)
     assert read(desk, code, reader) == NOTHING
     assert desk.events(code) == []
+
+
+@pytest.mark.parametrize(("changed", "_mismatch"), MISMATCHES)
+@pytest.mark.parametrize("reader", [PHARMACY, WHOLESALER, OTHER_MANUFACTURER])
+def test_what_does_not_match_is_not_there_for_others(
+    desk: Desk, reader: Any, changed: dict[str, Any], _mismatch: str
+):
+    code = replace(desk.pack(), **changed)
+    assert read(desk, code, reader) == NOTHING
+    assert desk.events(code) == []
+
+
+@pytest.mark.parametrize(("changed", "mismatch"), MISMATCHES)
+@pytest.mark.parametrize("reader", [MANUFACTURER, AUTHORITY])
+def test_owner_and_state_are_told_what_does_not_match_and_nothing_is_raised(
+    desk: Desk, reader: Any, changed: dict[str, Any], mismatch: str
+):
+    code = replace(desk.pack(), **changed)
+    told = read(desk, code, reader)
+    assert isinstance(told, Verdict)
+    assert (told.operation, told.code, told.pack.state, told.alert) == ("read", mismatch, None, None)
+    assert desk.event(code).code == mismatch
+    assert desk.alerts(code.gtin) == []
 
 
 def test_another_manufacturers_pack_is_not_there(desk: Desk):

@@ -306,14 +306,15 @@ def record_unreadable(
 def read(ports: Ports, actor: Actor, scan: Scan) -> Verdict | Fault:
     """Read without an alert (Art. 36(f)).
 
-    Only owner, authority and operator may leave out lot and expiry; for the others a mismatch is the same
-    `not_found` as an unknown pack.
+    Only owner, authority and operator may leave out lot and expiry, and are told which element does not
+    match; for the others a mismatch is the same `not_found` as an unknown pack.
     """
     nothing = Fault("not_found", "No pack is known by these elements.")
     found = ports.reader.find(scan.code)
-    full = scan.code.lot is not None and scan.code.expiry is not None
-    if found.product is None or not may_read(actor.site, found.product, all_elements=full):
+    if found.product is None or found.pack is None:
         return nothing
-    if identity(scan.code, found) is not None:
+    matches = identity(scan.code, found) is None
+    full = scan.code.lot is not None and scan.code.expiry is not None
+    if not may_read(actor.site, found.product, all_elements=full and matches):
         return nothing
     return look(ports, actor, Operation.READ, scan)
