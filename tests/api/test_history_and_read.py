@@ -178,10 +178,38 @@ def test_another_manufacturer_sees_nothing_of_it(world: World):
     assert history(world.other_manufacturer, eventful(world)) is None
 
 
-def test_what_nobody_has_asked_for_yet_has_no_history(world: World):
-    for name in ("corner_pharmacy", "manufacturer", "regulator"):
-        assert history(getattr(world, name), world.pack()) is None
-        assert history(getattr(world, name), world.pack(stored=False)) is None
+@pytest.mark.parametrize("name", INSIDERS)
+def test_a_pack_that_nobody_has_scanned_has_an_empty_history_for_owner_authority_and_operator(
+    world: World, name: str
+):
+    assert history(getattr(world, name), world.pack()) == []
+
+
+@pytest.mark.parametrize("name", [*OUTSIDERS, "other_manufacturer"])
+def test_a_pack_that_nobody_has_scanned_is_not_found_by_others(world: World, name: str):
+    assert history(getattr(world, name), world.pack()) is None
+
+
+@pytest.mark.parametrize("name", [*OUTSIDERS, *INSIDERS, "other_manufacturer"])
+def test_a_pack_that_is_not_there_has_no_history_until_somebody_scans_it(world: World, name: str):
+    assert history(getattr(world, name), world.pack(stored=False)) is None
+    assert history(getattr(world, name), world.pack() | {"serial": "NEVER"}) is None
+
+
+@pytest.mark.parametrize("serial", ["é", "a b", "}{", "\ud7ff\uffff", "x" * 3000])
+def test_what_no_serial_may_be_has_no_history(world: World, serial: str):
+    pack = world.pack()
+    world.corner_pharmacy.verify(pack)
+    for _ in range(2):
+        assert history(world.regulator, pack | {"serial": serial}) is None
+
+
+@pytest.mark.parametrize("name", INSIDERS)
+def test_the_scans_of_a_pack_that_is_not_there_are_its_history(world: World, name: str):
+    pack = world.pack() | {"serial": "NEVER"}
+    world.corner_pharmacy.verify(pack)
+    events = history(getattr(world, name), pack) or []
+    assert [event["code"] for event in events] == ["unknown_serial"]
 
 
 def test_a_site_without_events_sees_none_where_only_others_looked(world: World):

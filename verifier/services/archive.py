@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from verifier.domain.codes import PackCode
 from verifier.domain.journal import Alert, AlertQuery, Fault, PackEvent
 from verifier.domain.pack import Actor, SiteType
 from verifier.domain.permissions import READS_EVERYTHING, owns
@@ -21,18 +22,22 @@ class ShownEvent:
 
 
 def history(ports: Ports, actor: Actor, gtin: str, serial: str) -> Sequence[ShownEvent] | Fault:
-    """The attempts on a pack, oldest first; Fault `not_found` when this reader may see none."""
+    """The attempts on a pack, oldest first; Fault `not_found` when this reader may see none.
+
+    Owner, authority and operator may know that a pack is there, also when nobody has scanned it yet.
+    """
     site, everything = actor.site, actor.site.type in READS_EVERYTHING
-    if site.type is SiteType.MANUFACTURER:
-        product = ports.archive.product(gtin)
-        if product is None or not owns(site, product):
-            return not_found()
+    found = ports.reader.find(PackCode(gtin, serial, lot=None, expiry=None, ppn=None, notes=()))
+    owner = found.product is not None and owns(site, found.product)
+    if site.type is SiteType.MANUFACTURER and not owner:
+        return not_found()
     shown: list[ShownEvent] = []
     for event in ports.archive.events(gtin, serial):
         own = everything or event.site_gln == site.gln
-        if own or site.type is SiteType.MANUFACTURER or event.version is not None:
+        if own or owner or event.version is not None:
             shown.append(ShownEvent(event, own))
-    return shown or not_found()
+    there = found.pack is not None and (owner or everything)
+    return shown if shown or there else not_found()
 
 
 def event(ports: Ports, actor: Actor, event_id: str) -> tuple[PackEvent, bytes | None] | Fault:
