@@ -26,6 +26,7 @@ from verifier.domain.pack_code import Reason
 from verifier.domain.scan import Context, Device, EntryMode, Scan
 from verifier.domain.verdict import ReturnsVerdict, Verdict
 from verifier.services import packs
+from verifier.services.standing import standing_gtin
 
 S = State
 LOOKS = [Operation.VERIFY, Operation.RETURNS_CHECK, Operation.READ]
@@ -225,12 +226,11 @@ def test_the_regulation_asks_for_lot_and_expiry(
 
 def test_a_pack_stands_under_its_gtin_whatever_was_sent(desk: Desk):
     sent, gtin = desk.pack_with_ppn()
-    assert packs.standing_gtin(desk.ports, sent) == gtin
-    assert packs.standing_gtin(desk.ports, replace(sent, ppn=None)) == gtin
+    assert standing_gtin(desk.ports, sent.gtin) == gtin
+    assert standing_gtin(desk.ports, sent.gtin, sent.serial) == gtin
     stored = desk.pack()
-    assert packs.standing_gtin(desk.ports, stored) == stored.gtin
-    unknown = replace(sent, gtin="04150123456782", ppn="111234567842")
-    assert packs.standing_gtin(desk.ports, unknown) == "04150123456782"
+    assert standing_gtin(desk.ports, stored.gtin) == stored.gtin
+    assert standing_gtin(desk.ports, "04150123456782") == "04150123456782"
     event = desk.look(sent)
     assert (event.pack.gtin, event.pack.ppn) == (gtin, sent.ppn)
     assert desk.event(replace(sent, gtin=gtin)).gtin == gtin
@@ -243,7 +243,7 @@ def test_a_gtin_that_is_no_ntin_needs_no_look_up(desk: Desk):
 
     code = desk.pack()
     ports = replace(desk.ports, reader=Blind())
-    assert packs.standing_gtin(ports, code) == code.gtin
+    assert standing_gtin(ports, code.gtin) == code.gtin
     assert packs.missing_elements(ports, Scan(code, Context())) == ()
 
 

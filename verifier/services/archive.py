@@ -6,9 +6,10 @@ from uuid import UUID
 
 from verifier.domain.codes import PackCode
 from verifier.domain.journal import Alert, AlertQuery, Fault, PackEvent
-from verifier.domain.pack import Actor, SiteType
+from verifier.domain.pack import Actor, Found, SiteType
 from verifier.domain.permissions import READS_EVERYTHING, owns
 from verifier.services.ports import Ports
+from verifier.services.standing import standing_gtin
 
 PAGE = 50
 
@@ -32,12 +33,22 @@ def history(ports: Ports, actor: Actor, gtin: str, serial: str) -> Sequence[Show
     if site.type is SiteType.MANUFACTURER and not owner:
         return not_found()
     shown: list[ShownEvent] = []
-    for event in ports.archive.events(gtin, serial):
+    for event in recorded(ports, found, gtin, serial):
         own = everything or event.site_gln == site.gln
         if own or owner or event.version is not None:
             shown.append(ShownEvent(event, own))
     there = found.pack is not None and (owner or everything)
     return shown if shown or there else not_found()
+
+
+def recorded(ports: Ports, found: Found, gtin: str, serial: str) -> Sequence[PackEvent]:
+    """What stands under the product's GTIN, and under the one that was sent.
+
+    Of an NTIN the latter are the attempts from before its product was known.
+    """
+    gtins = {gtin, found.standing(gtin)}
+    events = [event for each in gtins for event in ports.archive.events(each, serial)]
+    return events if len(gtins) == 1 else sorted(events, key=lambda event: event.received_at)
 
 
 def event(ports: Ports, actor: Actor, event_id: str) -> tuple[PackEvent, bytes | None] | Fault:
@@ -55,6 +66,8 @@ def event(ports: Ports, actor: Actor, event_id: str) -> tuple[PackEvent, bytes |
 def alerts(ports: Ports, actor: Actor, query: AlertQuery) -> Sequence[Alert] | Fault:
     """A page of alerts, newest first: own ones, those of own products without any site, or all."""
     site = actor.site
+    if query.gtin is not None:
+        query = replace(query, standing_gtin=standing_gtin(ports, query.gtin))
     if site.type in READS_EVERYTHING:
         return ports.archive.alerts(query)
     if site.type is SiteType.MANUFACTURER:

@@ -70,7 +70,6 @@ class Archive:
         wanted: dict[str, Any] = {
             "site_gln": query.site,
             "status": query.status,
-            "gtin": int(query.gtin) if query.gtin else None,
             "lot": query.lot,
             "code": query.code,
         }
@@ -80,6 +79,9 @@ class Archive:
         for name, value in wanted.items():
             if value is not None:
                 statement = statement.where(alerts.c[name] == value)
+        gtins = {int(gtin) for gtin in (query.gtin, query.standing_gtin) if gtin}
+        if gtins:
+            statement = statement.where(alerts.c.gtin.in_(gtins))
         if query.manufacturer_gln is not None:
             owned = select(products.c.gtin).where(products.c.manufacturer_gln == query.manufacturer_gln)
             statement = statement.where(alerts.c.gtin.in_(owned))
