@@ -89,6 +89,7 @@ class Alert:
 class AlertQuery:
     """Which alerts; `before` is the position after which to go on, `limit` the length of a page.
 
+    `manufacturer_gln`: those of its products, and those that were raised at its own site.
     `standing_gtin`: under which the product stands that was asked for; alerts of either GTIN are wanted.
     """
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from verifier.domain.codes import PackCode
 from verifier.domain.journal import Alert, AlertQuery, Fault, PackEvent
-from verifier.domain.pack import Actor, Found, SiteType
+from verifier.domain.pack import Actor, Found, Site, SiteType
 from verifier.domain.permissions import READS_EVERYTHING, owns
 from verifier.services.ports import Ports
 from verifier.services.standing import standing_gtin
@@ -64,7 +64,7 @@ def event(ports: Ports, actor: Actor, event_id: str) -> tuple[PackEvent, bytes |
 
 
 def alerts(ports: Ports, actor: Actor, query: AlertQuery) -> Sequence[Alert] | Fault:
-    """A page of alerts, newest first: own ones, those of own products without any site, or all."""
+    """A page of alerts, newest first: own ones, of a manufacturer those of its products too, or all."""
     site = actor.site
     if query.gtin is not None:
         query = replace(query, standing_gtin=standing_gtin(ports, query.gtin))
@@ -73,7 +73,8 @@ def alerts(ports: Ports, actor: Actor, query: AlertQuery) -> Sequence[Alert] | F
     if site.type is SiteType.MANUFACTURER:
         if query.site is not None:
             return Fault("not_for_this_site", "A manufacturer sees its products' alerts without their sites.")
-        return [without_site(a) for a in ports.archive.alerts(replace(query, manufacturer_gln=site.gln))]
+        found = ports.archive.alerts(replace(query, manufacturer_gln=site.gln))
+        return [as_seen_by_owner(site, each) for each in found]
     if query.site not in (None, site.gln):
         return []
     return ports.archive.alerts(replace(query, site=site.gln))
@@ -91,13 +92,13 @@ def alert(ports: Ports, actor: Actor, alert_id: str) -> Alert | Fault:
         return found
     product = ports.archive.product(found.gtin)
     if product is not None and owns(actor.site, product):
-        return without_site(found)
+        return as_seen_by_owner(actor.site, found)
     return not_found()
 
 
-def without_site(found: Alert) -> Alert:
-    """What a manufacturer sees: nothing that tells which pharmacy it was."""
-    return replace(found, site=None, client_id=None, details={})
+def as_seen_by_owner(owner: Site, found: Alert) -> Alert:
+    """What a manufacturer sees: of others' alerts nothing that tells which pharmacy it was."""
+    return found if found.site == owner.gln else replace(found, site=None, client_id=None, details={})
 
 
 def not_found() -> Fault:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine, RowMapping, Select, select, tuple_
+from sqlalchemy import Engine, RowMapping, Select, or_, select, tuple_
 
 from verifier.domain.expiry import Expiry
 from verifier.domain.journal import Alert, AlertQuery, PackEvent
@@ -84,7 +84,8 @@ class Archive:
             statement = statement.where(alerts.c.gtin.in_(gtins))
         if query.manufacturer_gln is not None:
             owned = select(products.c.gtin).where(products.c.manufacturer_gln == query.manufacturer_gln)
-            statement = statement.where(alerts.c.gtin.in_(owned))
+            own = alerts.c.site_gln == query.manufacturer_gln
+            statement = statement.where(or_(alerts.c.gtin.in_(owned), own))
         if query.before is not None:
             statement = statement.where(tuple_(alerts.c.raised_at, alerts.c.alert_id) < tuple_(*query.before))
         return [alert_of(row) for row in self._rows(statement)]
