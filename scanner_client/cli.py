@@ -2,10 +2,9 @@
 
 Results go to stdout, all else to stderr. A terminal gets a panel a pack, a pipe a line, `--json` an object.
 
-Exit codes: 0 nothing red and all checked; 2 at least one red; 3 at least one not checked, and none red;
-1 usage or configuration. Amber alone is 0: it is the service's answer that something small or of one's own is
-to be put right, and says what; who needs to tell it from green reads the signal. `decode` ends with 0 when
-every picture gave a pack code, else with 3.
+Exit codes: 1 usage or configuration; else the first that applies of 2 at least one red, 3 at least one not
+checked, 4 at least one amber (something small or of one's own is to be put right); 0 all green.
+`decode` ends with 0 when every picture gave a pack code, else with 3.
 """
 
 import os

@@ -243,6 +243,39 @@ def test_a_manufacturer_sees_the_alerts_of_its_products_without_any_site(world: 
     assert world.corner_pharmacy.site.gln not in str(one)
 
 
+@pytest.mark.parametrize("maker", [MANUFACTURER, "4000002000004"])
+def test_a_manufacturer_sees_its_own_alerts_with_its_site_whosever_the_product_is(world: World, maker: str):
+    pack = missed(world, manufacturer=maker)
+    alert = world.manufacturer.verify(pack, user="u-17")["alert"]
+    [found] = listed(world.manufacturer, gtin=pack["gtin"])
+    assert found == world.manufacturer.get(f"/v1/alerts/{alert['id']}").json
+    assert (found["id"], found["site"]) == (alert["id"], MANUFACTURER)
+    assert (found["client_id"], found["details"]["user"]) == (world.manufacturer.client_id, "u-17")
+
+
+def test_a_manufacturer_sees_nothing_of_others_alerts_about_others_products(world: World):
+    pack = missed(world, manufacturer="4000002000004")
+    world.manufacturer.verify(pack)
+    alert = world.corner_pharmacy.verify(pack)["alert"]
+    assert [found["site"] for found in listed(world.manufacturer, gtin=pack["gtin"])] == [MANUFACTURER]
+    assert world.manufacturer.get(f"/v1/alerts/{alert['id']}").status_code == 404
+
+
+def test_a_manufacturers_pages_hold_its_own_alerts_and_its_products_in_turn(world: World):
+    pack = missed(world)
+    serials = [f"TURN{number:03}" for number in range(60)]
+    for number, serial in enumerate(serials):
+        person = world.manufacturer if number % 2 else world.corner_pharmacy
+        person.verify(pack | {"serial": serial})
+    first = world.manufacturer.get("/v1/alerts", gtin=pack["gtin"])
+    following = re.search("<(.+)>", first.headers["Link"])[1]
+    second = world.http.get(following, headers=world.manufacturer.headers())
+    assert "Link" not in second.headers
+    seen = first.json["alerts"] + second.json["alerts"]
+    assert [alert["serial"] for alert in seen] == serials[::-1]
+    assert [alert["site"] for alert in seen] == [MANUFACTURER, None] * 30
+
+
 @pytest.mark.parametrize("site", ["4012345000016", MANUFACTURER])
 def test_a_manufacturer_may_not_filter_by_site(world: World, site: str):
     answer = world.manufacturer.get("/v1/alerts", site=site)

@@ -1,5 +1,6 @@
 """One event by its id: the owner's attempt with the verdict as it was given then."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
@@ -79,6 +80,21 @@ def test_the_owner_sees_the_verdict_as_it_was_given(world: World, attempt: str):
     assert event["client_id"] == world.corner_pharmacy.client_id
 
 
+@pytest.mark.parametrize("attempt", ATTEMPTS)
+def test_an_event_is_there_as_soon_as_its_verdict_is(world: World, attempt: str):
+    """Nobody hurries the shipping of the scans here."""
+    verdict = ATTEMPTS[attempt](world, world.corner_pharmacy)
+    answer = world.corner_pharmacy.get(f"/v1/events/{verdict['event_id']}")
+    assert answer.status_code == 200, answer.text
+    assert answer.json["verdict"] == verdict
+
+
+def test_an_event_that_never_was_is_waited_for_a_second_and_no_longer(world: World):
+    before = time.monotonic()
+    is_problem(world.corner_pharmacy.get(f"/v1/events/{uuid4()}"), 404, "not_found")
+    assert time.monotonic() - before < 2
+
+
 def test_it_shows_what_was_found_what_became_of_it_and_the_circumstances(world: World):
     sent = {
         "user": "u-1", "reference": "R-7", "seal": "intact", "entry_mode": "manual", "offline": True,
@@ -146,14 +162,20 @@ def test_a_code_that_could_not_be_read_has_an_event_without_a_verdict(world: Wor
     is_problem(show(world, world.other_pharmacy, told["event_id"]), 404, "not_found")
 
 
+@pytest.fixture(scope="module")
+def nothing(world: World) -> bytes:
+    """What is said of an event that never was."""
+    return show(world, world.corner_pharmacy, str(uuid4())).data
+
+
 @pytest.mark.parametrize("attempt", ["a green verify", "a dispense", "a refused dispense"])
 @pytest.mark.parametrize("who", OTHERS)
-def test_another_site_finds_nothing_whatever_it_was(world: World, attempt: str, who: str):
+def test_another_site_finds_nothing_whatever_it_was(world: World, nothing: bytes, attempt: str, who: str):
     """Also the manufacturer of the pack: the verdict would tell nothing of the site, the event all of it."""
     verdict = ATTEMPTS[attempt](world, world.corner_pharmacy)
     answer = show(world, getattr(world, who), verdict["event_id"])
     is_problem(answer, 404, "not_found")
-    assert answer.data == show(world, getattr(world, who), str(uuid4())).data
+    assert answer.data == nothing
 
 
 @pytest.mark.parametrize("attempt", ["a green verify", "a dispense", "a refused dispense"])

@@ -75,6 +75,23 @@ def test_an_unknown_pack_is_not_found_by_anybody(world: World, name: str):
     assert read(world, name, world.pack(stored=False), "gtin", "serial") == (404, "not_found")
 
 
+@pytest.mark.parametrize("name", INSIDERS)
+@pytest.mark.parametrize(
+    ("code", "wrong"), [("lot_mismatch", {"lot": "NEVER"}), ("expiry_mismatch", {"expiry": "311231"})]
+)
+def test_owner_authority_and_operator_are_told_which_element_does_not_match(
+    world: World, name: str, code: str, wrong: Pack
+):
+    pack = world.pack()
+    person: Person = getattr(world, name)
+    for sent in (pack | wrong, {element: pack[element] for element in ("gtin", "serial")} | wrong):
+        answer = person.get("/v1/packs", **sent)
+        assert (answer.status_code, answer.json["code"]) == (200, code)
+        assert (answer.json["accepted"], answer.json["signal"]) == (False, "red")
+        assert (answer.json["alert"], answer.json["pack"]["state"]) == (None, None)
+    assert world.regulator.get("/v1/alerts", gtin=pack["gtin"]).json["alerts"] == []
+
+
 def test_a_read_tells_what_a_verify_tells_and_raises_nothing(world: World):
     pack = world.pack()
     world.other_pharmacy.dispense(pack)
@@ -161,10 +178,38 @@ def test_another_manufacturer_sees_nothing_of_it(world: World):
     assert history(world.other_manufacturer, eventful(world)) is None
 
 
-def test_what_nobody_has_asked_for_yet_has_no_history(world: World):
-    for name in ("corner_pharmacy", "manufacturer", "regulator"):
-        assert history(getattr(world, name), world.pack()) is None
-        assert history(getattr(world, name), world.pack(stored=False)) is None
+@pytest.mark.parametrize("name", INSIDERS)
+def test_a_pack_that_nobody_has_scanned_has_an_empty_history_for_owner_authority_and_operator(
+    world: World, name: str
+):
+    assert history(getattr(world, name), world.pack()) == []
+
+
+@pytest.mark.parametrize("name", [*OUTSIDERS, "other_manufacturer"])
+def test_a_pack_that_nobody_has_scanned_is_not_found_by_others(world: World, name: str):
+    assert history(getattr(world, name), world.pack()) is None
+
+
+@pytest.mark.parametrize("name", [*OUTSIDERS, *INSIDERS, "other_manufacturer"])
+def test_a_pack_that_is_not_there_has_no_history_until_somebody_scans_it(world: World, name: str):
+    assert history(getattr(world, name), world.pack(stored=False)) is None
+    assert history(getattr(world, name), world.pack() | {"serial": "NEVER"}) is None
+
+
+@pytest.mark.parametrize("serial", ["é", "a b", "}{", "\ud7ff\uffff", "x" * 3000])
+def test_what_no_serial_may_be_has_no_history(world: World, serial: str):
+    pack = world.pack()
+    world.corner_pharmacy.verify(pack)
+    for _ in range(2):
+        assert history(world.regulator, pack | {"serial": serial}) is None
+
+
+@pytest.mark.parametrize("name", INSIDERS)
+def test_the_scans_of_a_pack_that_is_not_there_are_its_history(world: World, name: str):
+    pack = world.pack() | {"serial": "NEVER"}
+    world.corner_pharmacy.verify(pack)
+    events = history(getattr(world, name), pack) or []
+    assert [event["code"] for event in events] == ["unknown_serial"]
 
 
 def test_a_site_without_events_sees_none_where_only_others_looked(world: World):

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from test_bulk import item
 from world import World
 
 from verifier.api.languages import best
@@ -155,6 +156,23 @@ def test_the_stored_answer_keeps_its_first_language(world: World, key: str):
     assert (again.data, again.status_code) == (first.data, first.status_code)
     assert (again.json["title"], again.json["advice"]) == WORDS["de"][key]
     assert "Content-Language" not in again.headers  # nothing is claimed of words that were kept
+
+
+def test_bulk_names_the_language_of_its_verdicts(world: World):
+    bad = item("fly", world.pack())
+    for items in ([item("verify", world.pack())], [item("dispense", world.pack()), bad]):
+        answer = world.corner_pharmacy.post("/v1/bulk", {"items": items}, key=None, Accept_Language="de")
+        assert answer.headers["Content-Language"] == "de"
+        assert answer.json["results"][0]["title"] == WORDS["de"][f"ok:{items[0]['operation']}"][0]
+
+
+def test_bulk_names_no_language_where_a_verdict_was_kept_or_none_is_there(world: World):
+    kept, fresh, bad = item("dispense", world.pack()), item("verify", world.pack()), item("fly", world.pack())
+    world.corner_pharmacy.post("/v1/bulk", {"items": [kept]}, key=None, Accept_Language="de")
+    for items in ([kept], [fresh, kept], [kept, fresh], [bad]):
+        answer = world.corner_pharmacy.post("/v1/bulk", {"items": items}, key=None, Accept_Language="fr")
+        assert answer.status_code == 200
+        assert "Content-Language" not in answer.headers
 
 
 def test_the_reasons_are_served_in_every_language(world: World):

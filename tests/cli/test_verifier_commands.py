@@ -186,7 +186,10 @@ def test_a_client_of_an_outside_issuer_has_no_secret_and_is_bound_once(shell):
     add = [*CLIENT, "verify", "--issuer", "https://id.example"]
     assert set(shell.json(*add, "--subject", "till-7")) == {"client_id", "issuer", "subject"}
     said = shell.run(*add, "--subject", "till-7", code=2)[1]
-    assert sentence(said).startswith("Error: ")
+    assert sentence(said) == (
+        "Error: another client is bound to the subject till-7 of https://id.example; find its id with "
+        "`verifier client list`, and `verifier client revoke` it first"
+    )
 
 
 def test_sites_and_clients_are_listed_without_secrets(shell):

@@ -10,8 +10,9 @@ from click.testing import CliRunner, Result
 from contract_server import CLIENT, SECRET, ContractServer, Say, problem, verdict
 from rich.console import Console
 
+import scanner_client.cli
 from scanner_client.checker import CheckResult
-from scanner_client.cli import cli
+from scanner_client.cli import EXIT_CODES, cli
 from scanner_client.display import show_result
 
 GOOD = "(01)09520001123016(21)S1(17)281231(10)L1"
@@ -66,6 +67,14 @@ def test_json_is_one_object_a_line(server: ContractServer):
     assert set(red) == {"source", "signal", "title", "advice", "gtin", "serial", "verdict", "problem"}
     assert (red["signal"], red["verdict"], red["problem"]) == ("red", RED, None)
     assert (grey["signal"], grey["verdict"], grey["problem"]["reason"]) == ("grey", None, "not_a_pack_code")
+
+
+@pytest.mark.parametrize("text", [scanner_client.cli.__doc__, cli.help])
+def test_every_exit_code_is_told(text: str):
+    told = " ".join(text.split())
+    for signal, code in EXIT_CODES.items():
+        assert f"{code} at least one {'not checked' if signal == 'grey' else signal}" in told
+    assert "0 all green" in told
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from verifier.domain.pack_code import Reason
 from verifier.domain.scan import Context, Device, EntryMode, Scan
 from verifier.domain.verdict import ReturnsVerdict, Verdict
 from verifier.services import packs
+from verifier.services.standing import standing_gtin
 
 S = State
 LOOKS = [Operation.VERIFY, Operation.RETURNS_CHECK, Operation.READ]
@@ -165,20 +166,39 @@ def test_lot_and_expiry_may_be_left_out_by_owner_and_state(
     assert len(desk.events(code)) == may
 
 
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"serial": "NEVER-MADE"},
-        {"lot": "OTHER"},
-        {"expiry": Expiry(2027, 11, 30)},
-        {"gtin": "05012345678900"},
-    ],
-)
-@pytest.mark.parametrize("reader", [PHARMACY, AUTHORITY])
-def test_what_does_not_match_is_not_there(desk: Desk, reader: Any, changed: dict[str, Any]):
+UNKNOWN = [{"serial": "NEVER-MADE"}, {"gtin": "05012345678900"}]
+MISMATCHES = [({"lot": "OTHER"}, "lot_mismatch"), ({"expiry": Expiry(2027, 11, 30)}, "expiry_mismatch")]
+
+
+@pytest.mark.parametrize("changed", UNKNOWN)
+@pytest.mark.parametrize("reader", [PHARMACY, MANUFACTURER, AUTHORITY])
+def test_what_is_unknown_is_not_there_for_anybody(desk: Desk, reader: Any, changed: dict[str, Any]):
     code = replace(desk.pack(), **changed)
     assert read(desk, code, reader) == NOTHING
     assert desk.events(code) == []
+
+
+@pytest.mark.parametrize(("changed", "_mismatch"), MISMATCHES)
+@pytest.mark.parametrize("reader", [PHARMACY, WHOLESALER, OTHER_MANUFACTURER])
+def test_what_does_not_match_is_not_there_for_others(
+    desk: Desk, reader: Any, changed: dict[str, Any], _mismatch: str
+):
+    code = replace(desk.pack(), **changed)
+    assert read(desk, code, reader) == NOTHING
+    assert desk.events(code) == []
+
+
+@pytest.mark.parametrize(("changed", "mismatch"), MISMATCHES)
+@pytest.mark.parametrize("reader", [MANUFACTURER, AUTHORITY])
+def test_owner_and_state_are_told_what_does_not_match_and_nothing_is_raised(
+    desk: Desk, reader: Any, changed: dict[str, Any], mismatch: str
+):
+    code = replace(desk.pack(), **changed)
+    told = read(desk, code, reader)
+    assert isinstance(told, Verdict)
+    assert (told.operation, told.code, told.pack.state, told.alert) == ("read", mismatch, None, None)
+    assert desk.event(code).code == mismatch
+    assert desk.alerts(code.gtin) == []
 
 
 def test_another_manufacturers_pack_is_not_there(desk: Desk):
@@ -206,12 +226,11 @@ def test_the_regulation_asks_for_lot_and_expiry(
 
 def test_a_pack_stands_under_its_gtin_whatever_was_sent(desk: Desk):
     sent, gtin = desk.pack_with_ppn()
-    assert packs.standing_gtin(desk.ports, sent) == gtin
-    assert packs.standing_gtin(desk.ports, replace(sent, ppn=None)) == gtin
+    assert standing_gtin(desk.ports, sent.gtin) == gtin
+    assert standing_gtin(desk.ports, sent.gtin, sent.serial) == gtin
     stored = desk.pack()
-    assert packs.standing_gtin(desk.ports, stored) == stored.gtin
-    unknown = replace(sent, gtin="04150123456782", ppn="111234567842")
-    assert packs.standing_gtin(desk.ports, unknown) == "04150123456782"
+    assert standing_gtin(desk.ports, stored.gtin) == stored.gtin
+    assert standing_gtin(desk.ports, "04150123456782") == "04150123456782"
     event = desk.look(sent)
     assert (event.pack.gtin, event.pack.ppn) == (gtin, sent.ppn)
     assert desk.event(replace(sent, gtin=gtin)).gtin == gtin
@@ -224,7 +243,7 @@ def test_a_gtin_that_is_no_ntin_needs_no_look_up(desk: Desk):
 
     code = desk.pack()
     ports = replace(desk.ports, reader=Blind())
-    assert packs.standing_gtin(ports, code) == code.gtin
+    assert standing_gtin(ports, code.gtin) == code.gtin
     assert packs.missing_elements(ports, Scan(code, Context())) == ()
 
 

@@ -2,12 +2,13 @@
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 import msgspec
 from flask import Response
 from flask_smorest import Blueprint
+from msgspec import Meta
 
 from verifier.api.bodies import invalid, parameters
 from verifier.api.commands import encoded, identify
@@ -23,6 +24,10 @@ from verifier.domain.reasons import LANGUAGES, REASONS, words
 from verifier.services import archive
 
 blueprint = Blueprint("archive", __name__, url_prefix="/v1", description="What was written down.")
+ALERT = "The alert that it raises, or null; the next two say when it is another, or raised only then."
+IF_ASKED = "The alert in its place where the pack is already in just the state that was asked for."
+WHEN_REPEATED = "The alert that is raised only after several repeats by the same site."
+QUIET = "What the European hub calls the case; no alert is raised."
 FILTERS = ("status", "gtin", "lot", "code", "site")
 
 
@@ -72,7 +77,10 @@ class ReasonOut:
 
     code: str
     signal: str
-    alert: str | None
+    alert: Annotated[str | None, Meta(description=ALERT)]
+    alert_if_asked: Annotated[str | None, Meta(description=IF_ASKED)]
+    alert_when_repeated: Annotated[str | None, Meta(description=WHEN_REPEATED)]
+    quiet_code: Annotated[str | None, Meta(description=QUIET)]
     title: dict[str, str]
     advice: dict[str, str]
 
@@ -171,6 +179,9 @@ def reasons() -> Response:
             code=reason.code,
             signal=reason.signal,
             alert=reason.alert or reason.alert_when_repeated,
+            alert_if_asked=reason.alert_if_asked,
+            alert_when_repeated=reason.alert_when_repeated,
+            quiet_code=reason.quiet_code,
             title={language: words(reason.code, "", language)[0] for language in LANGUAGES},
             advice={language: words(reason.code, "", language)[1] for language in LANGUAGES},
         )

@@ -14,10 +14,12 @@ from verifier.api.field_errors import NO_OBJECT, UNKNOWN
 from verifier.api.openapi import answers, body, faults
 from verifier.api.operations import OPERATIONS
 from verifier.api.problems import Problem, database_problem, internal_problem
+from verifier.api.runtime import language
 from verifier.api.security import lacks_scope, secured
 from verifier.domain.journal import Replay
 from verifier.domain.lifecycle import Operation
 from verifier.domain.pack import Actor
+from verifier.domain.verdict import Verdict
 
 blueprint = Blueprint("bulk", __name__, url_prefix="/v1", description="Many packs, an answer each.")
 MOST = 1000
@@ -33,9 +35,23 @@ PATIENCE = 3
 def bulk(actor: Actor) -> Response:
     """Up to 1,000 packs, each with its own operation and idempotency key."""
     met: operations.Met = set()
-    batch = Batch(lambda sent: verdict(actor, sent, met))
+    from_before: list[bool] = []
+
+    def one(sent: Any) -> msgspec.Raw:
+        outcome = verdict(actor, sent, met)
+        from_before.append(isinstance(outcome, Replay))
+        if isinstance(outcome, Replay):
+            return replayed(outcome)
+        return msgspec.Raw(msgspec.json.encode(outcome))
+
+    batch = Batch(one)
     results = [batch.answer(sent) for sent in items_of(json_body(), "items", MOST)]
-    return Response(msgspec.json.encode({"results": results}), content_type="application/json")
+    response = Response(msgspec.json.encode({"results": results}), content_type="application/json")
+    # A verdict from before keeps the language in which it was asked for then, and a problem has English only:
+    # the header stands for the verdicts, and only where all of them were made for this request.
+    if from_before and not any(from_before):
+        response.headers["Content-Language"] = language()
+    return response
 
 
 class Batch:
@@ -75,7 +91,7 @@ def items_of(sent: Any, field: str, most: int) -> list[Any]:
     return items
 
 
-def verdict(actor: Actor, sent: Any, met: operations.Met) -> msgspec.Raw:
+def verdict(actor: Actor, sent: Any, met: operations.Met) -> Verdict | Replay:
     """One item as a request of its own: the same checks in the same order, the same digest of the key."""
     if not isinstance(sent, dict):
         raise invalid("", NO_OBJECT)
@@ -88,10 +104,9 @@ def verdict(actor: Actor, sent: Any, met: operations.Met) -> msgspec.Raw:
         raise Problem("not_for_this_site", f"A site of type {actor.site.type} may not do this.")
 
     outcome = operations.run(actor, row, fields, lambda: item_key(key), met)
-    if isinstance(outcome, Replay):
-        return replayed(outcome)
-    operations.count(outcome)
-    return msgspec.Raw(msgspec.json.encode(outcome))
+    if not isinstance(outcome, Replay):
+        operations.count(outcome)
+    return outcome
 
 
 def item_key(key: Any) -> str:

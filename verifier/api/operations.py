@@ -21,8 +21,10 @@ from verifier.domain.lifecycle import Action
 from verifier.domain.lifecycle import Operation as Op
 from verifier.domain.pack import Actor, SiteType
 from verifier.domain.permissions import ACTIONS
+from verifier.domain.scan import Scan
 from verifier.domain.verdict import Verdict
 from verifier.services import packs
+from verifier.services.standing import standing_gtin
 
 _LOOKS = frozenset({Op.VERIFY, Op.READ, Op.RETURNS_CHECK})
 _UNDO = ("dispense", "decommission")
@@ -73,7 +75,7 @@ def run(
         detail = f"A site of type {actor.site.type} may not record a pack as {action}."
         raise Problem("not_for_this_site", detail)
     scan = scan_of(actor, row.operation, wanted)
-    pack = None if met is None else (row.operation, packs.standing_gtin(ports(), scan.code), scan.code.serial)
+    pack = None if met is None else named(row.operation, scan)
     duplicate = met is not None and pack in met
     outcome: Verdict | Replay | Fault
     if row.operation in _LOOKS:
@@ -94,6 +96,12 @@ def run(
     if met is not None and pack is not None:
         met.add(pack)
     return outcome
+
+
+def named(operation: Op, scan: Scan) -> tuple[Op, str, str]:
+    """The same for every way of naming the same pack."""
+    code = scan.code
+    return operation, standing_gtin(ports(), code.gtin, code.serial), code.serial
 
 
 def action_of(operation: Op, wanted: PackIn) -> Action:

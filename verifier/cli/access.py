@@ -87,8 +87,10 @@ def add_client(
                 shown = {"client_id": made.client_id, "client_secret": made.client_secret}
         except UnknownSiteError:
             raise click.UsageError(f"no site has the GLN {gln}; add it with `verifier site add`") from None
-        except AlreadyBoundError as error:
-            raise click.UsageError(str(error)) from None
+        except AlreadyBoundError:
+            bound = f"another client is bound to the subject {subject} of {issuer}"
+            there = "find its id with `verifier client list`, and `verifier client revoke` it first"
+            raise click.UsageError(f"{bound}; {there}") from None
     click.echo(json.dumps(shown, indent=None if as_json else 2))
     if issuer is None:
         say("Keep the secret now: it is not shown again.")

@@ -87,13 +87,18 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class AlertQuery:
-    """Which alerts; `before` is the position after which to go on, `limit` the length of a page."""
+    """Which alerts; `before` is the position after which to go on, `limit` the length of a page.
+
+    `manufacturer_gln`: those of its products, and those that were raised at its own site.
+    `standing_gtin`: under which the product stands that was asked for; alerts of either GTIN are wanted.
+    """
 
     limit: int
     site: str | None = None
     manufacturer_gln: str | None = None
     status: str | None = None
     gtin: str | None = None
+    standing_gtin: str | None = None
     lot: str | None = None
     code: str | None = None
     before: tuple[datetime, UUID] | None = None

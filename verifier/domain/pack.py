@@ -107,3 +107,7 @@ class Found:
     pack: Pack | None = None
     batch: Batch | None = None
     lot_known: bool = False
+
+    def standing(self, gtin: str) -> str:
+        """The GTIN under which the product stands, also when its PPN or NTIN was sent; else as sent."""
+        return self.product.gtin if self.product else gtin

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from verifier.domain.codes import PackCode
 from verifier.domain.journal import Alert, AlertQuery, Fault, PackEvent
-from verifier.domain.pack import Actor, SiteType
+from verifier.domain.pack import Actor, Found, Site, SiteType
 from verifier.domain.permissions import READS_EVERYTHING, owns
 from verifier.services.ports import Ports
+from verifier.services.standing import standing_gtin
 
 PAGE = 50
 
@@ -21,18 +23,32 @@ class ShownEvent:
 
 
 def history(ports: Ports, actor: Actor, gtin: str, serial: str) -> Sequence[ShownEvent] | Fault:
-    """The attempts on a pack, oldest first; Fault `not_found` when this reader may see none."""
+    """The attempts on a pack, oldest first; Fault `not_found` when this reader may see none.
+
+    Owner, authority and operator may know that a pack is there, also when nobody has scanned it yet.
+    """
     site, everything = actor.site, actor.site.type in READS_EVERYTHING
-    if site.type is SiteType.MANUFACTURER:
-        product = ports.archive.product(gtin)
-        if product is None or not owns(site, product):
-            return not_found()
+    found = ports.reader.find(PackCode(gtin, serial, lot=None, expiry=None, ppn=None, notes=()))
+    owner = found.product is not None and owns(site, found.product)
+    if site.type is SiteType.MANUFACTURER and not owner:
+        return not_found()
     shown: list[ShownEvent] = []
-    for event in ports.archive.events(gtin, serial):
+    for event in recorded(ports, found, gtin, serial):
         own = everything or event.site_gln == site.gln
-        if own or site.type is SiteType.MANUFACTURER or event.version is not None:
+        if own or owner or event.version is not None:
             shown.append(ShownEvent(event, own))
-    return shown or not_found()
+    there = found.pack is not None and (owner or everything)
+    return shown if shown or there else not_found()
+
+
+def recorded(ports: Ports, found: Found, gtin: str, serial: str) -> Sequence[PackEvent]:
+    """What stands under the product's GTIN, and under the one that was sent.
+
+    Of an NTIN the latter are the attempts from before its product was known.
+    """
+    gtins = {gtin, found.standing(gtin)}
+    events = [event for each in gtins for event in ports.archive.events(each, serial)]
+    return events if len(gtins) == 1 else sorted(events, key=lambda event: event.received_at)
 
 
 def event(ports: Ports, actor: Actor, event_id: str) -> tuple[PackEvent, bytes | None] | Fault:
@@ -48,14 +64,17 @@ def event(ports: Ports, actor: Actor, event_id: str) -> tuple[PackEvent, bytes |
 
 
 def alerts(ports: Ports, actor: Actor, query: AlertQuery) -> Sequence[Alert] | Fault:
-    """A page of alerts, newest first: own ones, those of own products without any site, or all."""
+    """A page of alerts, newest first: own ones, of a manufacturer those of its products too, or all."""
     site = actor.site
+    if query.gtin is not None:
+        query = replace(query, standing_gtin=standing_gtin(ports, query.gtin))
     if site.type in READS_EVERYTHING:
         return ports.archive.alerts(query)
     if site.type is SiteType.MANUFACTURER:
         if query.site is not None:
             return Fault("not_for_this_site", "A manufacturer sees its products' alerts without their sites.")
-        return [without_site(a) for a in ports.archive.alerts(replace(query, manufacturer_gln=site.gln))]
+        found = ports.archive.alerts(replace(query, manufacturer_gln=site.gln))
+        return [as_seen_by_owner(site, each) for each in found]
     if query.site not in (None, site.gln):
         return []
     return ports.archive.alerts(replace(query, site=site.gln))
@@ -73,13 +92,13 @@ def alert(ports: Ports, actor: Actor, alert_id: str) -> Alert | Fault:
         return found
     product = ports.archive.product(found.gtin)
     if product is not None and owns(actor.site, product):
-        return without_site(found)
+        return as_seen_by_owner(actor.site, found)
     return not_found()
 
 
-def without_site(found: Alert) -> Alert:
-    """What a manufacturer sees: nothing that tells which pharmacy it was."""
-    return replace(found, site=None, client_id=None, details={})
+def as_seen_by_owner(owner: Site, found: Alert) -> Alert:
+    """What a manufacturer sees: of others' alerts nothing that tells which pharmacy it was."""
+    return found if found.site == owner.gln else replace(found, site=None, client_id=None, details={})
 
 
 def not_found() -> Fault:

@@ -6,7 +6,9 @@ from typing import Any
 from verifier.domain.journal import Claim, Fault, ReferenceEvent, Replay
 from verifier.domain.pack import Actor, Product
 from verifier.domain.permissions import may_command
+from verifier.domain.ppn import ppn_to_ntin
 from verifier.services.ports import Ports, Transaction
+from verifier.services.standing import standing_gtin
 
 # what each command does to the overlays (recalled, on_hold); None leaves one alone
 BATCH_COMMANDS: dict[str, dict[str, bool | None]] = {
@@ -52,6 +54,7 @@ class Command:
 
 def command(ports: Ports, actor: Actor, order: Command) -> BatchStatus | ProductStatus | Replay | Fault:
     """Do it once; every worker knows before the answer leaves (Art. 36 exception, Art. 40)."""
+    order = replace(order, gtin=standing_gtin(ports, order.gtin))
     event_id, now = ports.new_id(), ports.clock()
     claim = Claim(actor.client_id, order.key, order.digest, event_id, now)
 
@@ -95,7 +98,12 @@ def apply(tx: Transaction, order: Command, product: Product) -> BatchStatus | Pr
 
 
 def put_product(ports: Ports, actor: Actor, gtin: str, fields: dict[str, Any]) -> Product | Fault:
-    """Write a product's master data. A manufacturer may write its own, and a new one in its own name."""
+    """Write a product's master data. A manufacturer may write its own, and a new one in its own name.
+
+    By the NTIN of a product that stands under another GTIN it is that product which is written: a second
+    one would take the packs that are scanned by the NTIN away from it.
+    """
+    gtin = standing_gtin(ports, gtin)
     event_id, now = ports.new_id(), ports.clock()
 
     def work(tx: Transaction) -> Product | Fault:
@@ -105,7 +113,7 @@ def put_product(ports: Ports, actor: Actor, gtin: str, fields: dict[str, Any]) -
             refusal = may_command(actor.site, product)
             if refusal is not None:
                 return Fault(refusal, FAULTS[refusal])
-        if not tx.put_product(wanted):
+        if ("ppn" in fields and stands_as_ntin(tx, wanted)) or not tx.put_product(wanted):
             return Fault("invalid_request", "Another product has this PPN.", field="ppn")
         event = ReferenceEvent(
             event_id=event_id,
@@ -122,3 +130,9 @@ def put_product(ports: Ports, actor: Actor, gtin: str, fields: dict[str, Any]) -
         return wanted
 
     return ports.store.run(work)
+
+
+def stands_as_ntin(tx: Transaction, product: Product) -> bool:
+    """Is the product's PPN that of another one, which stands under the NTIN?"""
+    ntin = ppn_to_ntin(product.ppn) if product.ppn else None
+    return ntin is not None and ntin != product.gtin and tx.product(ntin) is not None

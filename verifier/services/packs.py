@@ -5,12 +5,11 @@ from typing import Any
 from uuid import UUID
 
 from verifier.domain import reasons
-from verifier.domain.codes import PackCode, Unreadable
+from verifier.domain.codes import Unreadable
 from verifier.domain.journal import Claim, Fault, NewAlert, PackEvent, Replay
 from verifier.domain.lifecycle import Action, Attempt, Decision, Operation, Profile, decide, identity
 from verifier.domain.pack import Actor, Found, State
 from verifier.domain.permissions import may_read
-from verifier.domain.ppn import ntin_to_ppn
 from verifier.domain.profiles import DEFAULT, load
 from verifier.domain.scan import Context, EntryMode, Scan
 from verifier.domain.verdict import AlertRef, Verdict, after, build, is_identity_miss
@@ -41,8 +40,7 @@ class Judged:
     @property
     def gtin(self) -> str:
         """The GTIN under which the product stands, also when its PPN or NTIN was sent; else as sent."""
-        product = self.found.product
-        return product.gtin if product else self.scan.code.gtin
+        return self.found.standing(self.scan.code.gtin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,14 +159,6 @@ def undo_scope(actor: Actor, found: Found, decision: Decision) -> Fault | None:
 def profile_of(found: Found) -> Profile:
     """The regulation of the product; the default one while the product is unknown."""
     return load(found.product.profile if found.product else DEFAULT)
-
-
-def standing_gtin(ports: Ports, code: PackCode) -> str:
-    """The GTIN under which the pack stands, also when its product's PPN or NTIN was sent."""
-    if code.ppn is None and ntin_to_ppn(code.gtin) is None:
-        return code.gtin
-    product = ports.reader.find(code).product
-    return product.gtin if product else code.gtin
 
 
 def missing_elements(ports: Ports, scan: Scan) -> tuple[str, ...]:
@@ -306,14 +296,15 @@ def record_unreadable(
 def read(ports: Ports, actor: Actor, scan: Scan) -> Verdict | Fault:
     """Read without an alert (Art. 36(f)).
 
-    Only owner, authority and operator may leave out lot and expiry; for the others a mismatch is the same
-    `not_found` as an unknown pack.
+    Only owner, authority and operator may leave out lot and expiry, and are told which element does not
+    match; for the others a mismatch is the same `not_found` as an unknown pack.
     """
     nothing = Fault("not_found", "No pack is known by these elements.")
     found = ports.reader.find(scan.code)
-    full = scan.code.lot is not None and scan.code.expiry is not None
-    if found.product is None or not may_read(actor.site, found.product, all_elements=full):
+    if found.product is None or found.pack is None:
         return nothing
-    if identity(scan.code, found) is not None:
+    matches = identity(scan.code, found) is None
+    full = scan.code.lot is not None and scan.code.expiry is not None
+    if not may_read(actor.site, found.product, all_elements=full and matches):
         return nothing
     return look(ports, actor, Operation.READ, scan)

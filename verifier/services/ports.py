@@ -192,7 +192,7 @@ class Archive(Protocol):
         """All attempts on this pack, oldest first."""
 
     def event(self, event_id: UUID) -> tuple[PackEvent, bytes | None] | None:
-        """One attempt with the answer that it got."""
+        """One attempt with the answer that it got; a scan on its way is waited for, a second at most."""
 
     def alert(self, alert_id: UUID) -> Alert | None:
         """One alert."""
