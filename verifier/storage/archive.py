@@ -1,5 +1,6 @@
 """Reads of what was written down: events, alerts, master data."""
 
+import threading
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -15,8 +16,10 @@ from verifier.storage.rows import gtin_of, product_of
 from verifier.storage.tables import alerts, events, products
 
 # A green scan comes here from its file (`spool`) 0.4 s after its answer, and whoever got the answer may
-# ask for the event at once. Nothing in an id tells that it is such a one, so every miss waits for it.
+# ask for the event at once. Nothing in an id tells that it is such a one, so every miss waits for it; but
+# never more of them than this, since each holds one of the threads that answer scans.
 UNTIL_SHIPPED_S = (0.1, 0.2, 0.3, 0.4)
+WAITING = 2
 
 
 class Archive:
@@ -24,6 +27,7 @@ class Archive:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._may_wait = threading.BoundedSemaphore(WAITING)
 
     def product(self, gtin: str) -> Product | None:
         """The product of that GTIN."""
@@ -43,11 +47,16 @@ class Archive:
     def event(self, event_id: UUID) -> tuple[PackEvent, bytes | None] | None:
         """One attempt with the answer that it got; one that is on its way here is waited for."""
         found = self._event(event_id)
-        for pause in UNTIL_SHIPPED_S:
-            if found is not None:
-                break
-            time.sleep(pause)
-            found = self._event(event_id)
+        if found is not None or not self._may_wait.acquire(blocking=False):
+            return found
+        try:
+            for pause in UNTIL_SHIPPED_S:
+                time.sleep(pause)
+                found = self._event(event_id)
+                if found is not None:
+                    break
+        finally:
+            self._may_wait.release()
         return found
 
     def _event(self, event_id: UUID) -> tuple[PackEvent, bytes | None] | None:
