@@ -19,7 +19,7 @@ RIGHT = {
     "/v1/alerts": (DAY, str(uuid.uuid4())),
     "/v1/returns/sessions": (DAY, str(uuid.uuid4())),
     "/v1/vrs/pending": (DAY, GTIN, "S1"),
-    "/v1/vrs/directory": (DAY, GTIN, "20270101"),
+    "/v1/vrs/directory": (DAY, "in force", GTIN, "20270101"),
 }
 TIMES = [
     "", "never", "2026-11-21", "2026-11-21T10:00:00", "10000-01-01T00:00:00+00:00",
@@ -30,7 +30,7 @@ WRONG: dict[str, list[list[str]]] = {
     "/v1/alerts": [TIMES, ["", "x", "0" * 33, "\0", *NUMBERS]],
     "/v1/returns/sessions": [TIMES, ["", "x", "0" * 33, "\0", *NUMBERS]],
     "/v1/vrs/pending": [TIMES, NUMBERS, ["\0", "S\0"]],
-    "/v1/vrs/directory": [TIMES, NUMBERS, [*NUMBERS, "99991232", str(2**31), str(2**63)]],
+    "/v1/vrs/directory": [TIMES, ["", "x", "\0"], NUMBERS, [*NUMBERS, "99991232", str(2**31), str(2**63)]],
 }
 CRAFTED = [
     pytest.param(

@@ -202,3 +202,25 @@ def test_a_graver_answer_of_the_same_day_takes_the_place_of_the_first_in_its_ale
     assert [(each["cause"], each["count"]) for each in alerts(world.wholesaler, pack)] == [
         ("illegitimate", 3)
     ]
+
+
+def test_transaction_data_that_is_found_later_frees_what_waits_for_it_and_nobody_is_asked_again(world: World):
+    own, pack = ours(world), foreign(world)
+    desk = open_session(world.wholesaler, transaction_data="no")
+    with network(peer := Responder(known(pack))):
+        enter(world, pack["gtin"], peer.url)
+        assert [decided(each) for each in desk.scan_all([own, pack])] == [
+            ("pending", "no_transaction_data")
+        ] * 2
+        assert desk.recheck().json["totals"]["pending"] == 2
+        answer = world.wholesaler.post(f"{desk.path}/recheck", {"transaction_data": "yes"})
+    assert {decided(each) for each in answer.json["packs"]} == {("yes", "ok")}
+    assert (len(peer.requests), desk.look()["transaction_data"]) == (1, "yes")
+    assert desk.close().json["summary"]["totals"]["saleable"] == 2
+
+
+@pytest.mark.parametrize("sent", [{"transaction_data": "no"}, {"transaction_data": 1}, {"other": "yes"}])
+def test_a_recheck_takes_nothing_else(world: World, sent: Pack):
+    desk = open_session(world.wholesaler, transaction_data="no")
+    assert world.wholesaler.post(f"{desk.path}/recheck", sent).status_code == 422
+    assert desk.look()["transaction_data"] == "no"

@@ -114,13 +114,15 @@ def scans(actor: Actor, session_id: UUID) -> Response:
 
 
 @blueprint.post("/returns/sessions/<uuid:session_id>/recheck")
-@body(schemas.NothingIn, keyed=True)
+@body(schemas.RecheckIn, keyed=True)
 @answers(returns.ReturnsRecheck, "The packs that were asked about, and the totals.")
 @faults(400, 401, 403, 404, 409, 413, 415, 422)
 @secured("returns", types=RETURNS_CHECK)
 def recheck(actor: Actor, session_id: UUID) -> Response:
     """Ask again about the packs that have been pending for longest."""
-    outcome = returns.recheck(ports(), actor, session_id, key_of(nothing()))
+    sent = json_body()
+    found = convert(sent, schemas.RecheckIn).transaction_data is not None
+    outcome = returns.recheck(ports(), actor, session_id, key_of(sent), found_data=found)
     if isinstance(outcome, returns.ReturnsRecheck):
         count_asked(outcome.packs)
         count_alerts(outcome.alerts)

@@ -1,7 +1,7 @@
 """What requests of the returns desk look like, and its longer answers."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -48,6 +48,12 @@ class ReturnsSessionIn(Struct, forbid_unknown_fields=True, kw_only=True):
 
 class NothingIn(Struct, forbid_unknown_fields=True, kw_only=True):
     """Nothing: the address says it all."""
+
+
+class RecheckIn(Struct, forbid_unknown_fields=True, kw_only=True):
+    """`transaction_data`: the return's has been found since the session was opened."""
+
+    transaction_data: Literal["yes"] | None = None
 
 
 class ScanIn(PackIn, forbid_unknown_fields=True, kw_only=True):

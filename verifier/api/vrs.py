@@ -32,6 +32,8 @@ from verifier.services.ports_vrs import Position
 
 blueprint = Blueprint("vrs", __name__, url_prefix="/v1/vrs", description="The network of verification.")
 PAGE = 200
+STANDINGS = ("removed", "in force")
+"""Of an entry of the directory, in the order of a page."""
 TIME = "This is no time by RFC 3339, such as 2026-11-21T00:00:00Z."
 
 
@@ -197,7 +199,7 @@ def directory(actor: Actor) -> Response:  # noqa: ARG001
     if len(found) > PAGE:
         last = found[PAGE - 1]
         at = last.updated_at.isoformat() if last.updated_at else ""
-        following = cursor(at, "removed" if last.removed else "", last.gtin, str(last.start))
+        following = cursor(at, STANDINGS[not last.removed], last.gtin, str(last.start))
         more = {"since": asked["since"]} if "since" in asked else {}
         response.headers["Link"] = _link("directory", **more, cursor=following)
     return response
@@ -255,10 +257,10 @@ def _pending_position(parts: list[str]) -> tuple[datetime, str, str]:
 
 
 def _directory_position(parts: list[str]) -> Position:
-    at, removed, product, start = parts
+    at, standing, product, start = parts
     if not FIRST <= int(start) <= LAST:
         raise ValueError("no day of a span")
-    return instant(at), removed != "removed", gtin(product), int(start)
+    return instant(at), STANDINGS.index(standing) == 1, gtin(product), int(start)
 
 
 def _link(name: str, **parameters_: Any) -> str:

@@ -65,6 +65,9 @@ class Returns(Protocol):
     def hold(self, session_id: UUID) -> Session | None:
         """The session, that nobody closes before the end of this transaction."""
 
+    def associate(self, session_id: UUID) -> None:
+        """From now on the return has its transaction data."""
+
     def seize(self, session_id: UUID) -> Session | None:
         """The session for ourselves alone, after every scan that is under way."""
 

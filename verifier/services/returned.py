@@ -206,7 +206,7 @@ class Desk:
         """
         judged = self._judge(scan, self.ports.new_id())
         if judged.decision.code in FOREIGN and heard is NOTHING_HEARD:
-            if pack.resale == "pending":
+            if pack.resale == "pending" and pack.asked is not Asked.VERIFIED:
                 return None
             heard = self._said(judged, pack)
         now = self._counted(judged, heard, pack.event_id, sscc=pack.sscc)

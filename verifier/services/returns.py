@@ -4,6 +4,7 @@ Each step is one transaction with its idempotency key, its rows and its line in 
 asked between two of them, never inside one.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from typing import Any
@@ -13,6 +14,8 @@ from verifier.domain.codes import PackCode
 from verifier.domain.journal import Claim, Fault, Replay
 from verifier.domain.pack import Actor
 from verifier.domain.permissions import READS_EVERYTHING
+from verifier.domain.questions import Heard
+from verifier.domain.resale import Asked
 from verifier.domain.returns import (
     SUMMARY_TYPE,
     ReturnedPack,
@@ -216,8 +219,10 @@ def judge_again(
     return None
 
 
-def recheck(ports: Ports, actor: Actor, session_id: UUID, key: Key) -> ReturnsRecheck | Replay | Fault:
-    """Ask again about the pending packs that have waited longest."""
+def recheck(
+    ports: Ports, actor: Actor, session_id: UUID, key: Key, *, found_data: bool = False
+) -> ReturnsRecheck | Replay | Fault:
+    """Ask again about the pending packs that have waited longest; `found_data`: now with transaction data."""
     claim = Claim(actor.client_id, key.key, key.digest, ports.new_id(), ports.clock())
 
     def find(tx: Transaction) -> tuple[Session, list[ReturnedPack]] | Replay | Fault:
@@ -225,34 +230,31 @@ def recheck(ports: Ports, actor: Actor, session_id: UUID, key: Key) -> ReturnsRe
         if taken is not None:
             return taken
         held = returned.usable(actor, tx.returns.hold(session_id))
-        return held if isinstance(held, Fault) else (held, tx.returns.pending(session_id, MOST_PENDING))
+        if isinstance(held, Fault):
+            return held
+        return _with_data(held, found_data), tx.returns.pending(session_id, MOST_PENDING)
 
     found = ports.store.run(find)
     if isinstance(found, Replay | Fault):
         return found
     held, pending = found
-    asked = Hurry(ports).ask_all(actor, held, [scan_of(pack) for pack in pending])
+    unanswered = [scan_of(pack) for pack in pending if pack.asked is not Asked.VERIFIED]
+    asked = Hurry(ports).ask_all(actor, held, unanswered)
 
     def work(tx: Transaction) -> ReturnsRecheck | Replay | Fault:
         taken = tx.returns.claim(claim)
         if taken is not None:
             return taken
-        held = returned.usable(actor, tx.returns.hold(session_id))
+        seen = tx.returns.seize(session_id) if found_data else tx.returns.hold(session_id)
+        held = returned.usable(actor, seen)
         if isinstance(held, Fault):
             return held
-        desk, renewed = returned.Desk(tx, ports, actor, held), []
-        for pack in sorted(pending, key=lambda pack: (pack.gtin, pack.serial)):
-            heard = asked.get((pack.gtin, pack.serial), NOTHING_HEARD)
-            held_now = tx.returns.lock(session_id, pack.gtin, pack.serial)
-            if held_now is None or held_now.resale != "pending":
-                continue
-            now = desk.again(pack, scan_of(pack), heard)
-            if now is not None:
-                tx.returns.renew(session_id, now)
-                renewed.append(now)
+        if found_data:
+            tx.returns.associate(held.id)
+        renewed = renew(returned.Desk(tx, ports, actor, _with_data(held, found_data)), pending, asked)
         totals = tx.returns.totals(session_id, ports.clock())
         alerts = tuple(heard.alert for heard in asked.values() if heard.alert)
-        answer = ReturnsRecheck(claim.event_id, tuple(renewed), totals, alerts)
+        answer = ReturnsRecheck(claim.event_id, renewed, totals, alerts)
         step = ReturnsEvent(
             session_id, claim.event_id, "recheck", "ok", actor.site.gln, actor.client_id, claim.at
         )
@@ -260,6 +262,26 @@ def recheck(ports: Ports, actor: Actor, session_id: UUID, key: Key) -> ReturnsRe
         return answer
 
     return ports.store.run(work)
+
+
+def renew(
+    desk: returned.Desk, pending: Sequence[ReturnedPack], asked: Mapping[tuple[str, str], Heard]
+) -> tuple[ReturnedPack, ...]:
+    """The packs that still wait, as they are by what was heard of them; none of which nothing is new."""
+    renewed = []
+    for pack in sorted(pending, key=lambda pack: (pack.gtin, pack.serial)):
+        held = desk.tx.returns.lock(desk.session.id, pack.gtin, pack.serial)
+        if held is None or held.resale != "pending":
+            continue
+        now = desk.again(pack, scan_of(pack), asked.get((pack.gtin, pack.serial), NOTHING_HEARD))
+        if now is not None:
+            desk.tx.returns.renew(desk.session.id, now)
+            renewed.append(now)
+    return tuple(renewed)
+
+
+def _with_data(held: Session, found_data: bool) -> Session:  # noqa: FBT001
+    return replace(held, transaction_data=TransactionData.YES) if found_data else held
 
 
 def may_see(actor: Actor, found: Session) -> bool:

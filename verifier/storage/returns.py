@@ -90,6 +90,11 @@ class Returns:
         found = _session_of(self._session.run(sql.SEIZE, {"session_id": session_id}).first)
         return found[0] if found else None
 
+    def associate(self, session_id: UUID) -> None:
+        """From now on the return has its transaction data."""
+        data = TransactionData.YES.value
+        self._session.run(sql.ASSOCIATE, {"session_id": session_id, "transaction_data": data})
+
     def close(self, session: Session, answer: Any) -> None:
         """For ever, with the answer that it got."""
         values = {"session_id": session.id, "closed_at": session.closed_at, "closed_by": session.closed_by}

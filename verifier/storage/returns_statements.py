@@ -30,6 +30,9 @@ _SESSION = select(_sessions).where(_sessions.c.session_id == bindparam("session_
 READ = Statement(_SESSION)
 HOLD = Statement(_SESSION.with_for_update(read=True))
 SEIZE = Statement(_SESSION.with_for_update())
+ASSOCIATE = Statement(
+    text("UPDATE returns_sessions SET transaction_data = :transaction_data WHERE session_id = :session_id")
+)
 CLOSE = Statement(
     text(
         "UPDATE returns_sessions SET closed_at = :closed_at, closed_by = :closed_by, summary = :summary"
