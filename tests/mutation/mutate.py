@@ -66,13 +66,15 @@ class Part:
 ALONE = ("--noconftest", "-o", "pythonpath=tests")
 # the services' tests run in memory, where one case costs a millisecond, and on a PostgreSQL; here the former
 IN_MEMORY = ("--confcutdir=tests/services", "-k", "not postgres")
-RETURNS = ("sessions", "cases", "network", "together", "summary", "stateful")
+RETURNS = ("sessions", "known_here", "cases", "close", "network", "together", "summary", "stateful")
 QUESTIONS = ("resale", "ask", "directory", "pending")
 MESSAGES = ("decisions", "messages", "requestors", "commands")
 WORDS = "tests/vrs/test_words_of_the_network.py"
 PARTS = (
     Part("services/packs", ("services/packs.py",), ("tests/services",), IN_MEMORY),
-    Part("services/commands", ("services/commands.py",), ("tests/services",), IN_MEMORY),
+    Part(
+        "services/commands", ("services/commands.py", "services/standing.py"), ("tests/services",), IN_MEMORY
+    ),
     Part(
         "messages",
         ("domain/lms*.py", "services/responder.py"),
@@ -102,6 +104,7 @@ PARTS = (
             "domain/sscc.py",
             "services/returns.py",
             "services/returned.py",
+            "services/hurry.py",
         ),
         (*(f"tests/vrs/test_returns_{name}.py" for name in RETURNS), WORDS),
     ),
