@@ -15,6 +15,7 @@ from verifier.domain.resale import CODES
 from verifier.domain.returns import MOST_IN_A_CASE, REFUSALS
 from verifier.domain.sscc import is_sscc, parse_sscc
 from verifier.domain.wording import returns as wording
+from verifier.services import returned
 from verifier.storage.tables import packs as packs_
 
 SSCC = "340123450000000000"
@@ -155,6 +156,17 @@ def test_the_largest_case_is_counted(world: World):
     sscc, _ = case(world, MOST_IN_A_CASE)
     desk = open_session(world.wholesaler)
     assert len(desk.scan({"sscc": sscc})["packs"]) == MOST_IN_A_CASE
+
+
+def test_a_case_that_is_more_than_the_session_may_still_take_is_not_counted_in_part(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(returned, "MOST_PACKS", 5)
+    (sscc, _), (other, _) = case(world, 3), case(world, 3)
+    desk = open_session(world.wholesaler)
+    assert desk.scan({"sscc": sscc})["outcome"] == "counted"
+    assert desk.scan({"sscc": other})["code"] == "session_full"
+    assert desk.totals() == {"scanned": 3, "saleable": 3}
 
 
 def test_a_case_twice_is_a_duplicate_and_so_is_each_of_its_packs(world: World):

@@ -64,6 +64,8 @@ def test_a_good_pack_may_be_resold(world: World):
         "detail": None,
         "asked_at": "",
     }
+    history = world.wholesaler.get("/v1/packs/events", gtin=pack["gtin"], serial=pack["serial"]).json
+    assert [(each["operation"], each["accepted"]) for each in history["events"]] == [("vrs_verify", True)]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +116,7 @@ def test_what_is_said_beside_decides_and_a_suspicion_is_an_alert(
     assert [(each["code"], each["cause"]) for each in raised] == ([("SUSPECT", code)] if alert else [])
     if raised:
         event = world.wholesaler.get(f"/v1/events/{raised[0]['event_id']}").json
-        assert (event["operation"], event["code"]) == ("vrs_verify", code)
+        assert (event["operation"], event["code"], event["accepted"]) == ("vrs_verify", code, False)
 
 
 def test_a_mismatch_asked_twice_on_one_day_is_one_alert(world: World):

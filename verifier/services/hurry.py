@@ -44,14 +44,12 @@ class Hurry:
         return heard
 
     def ask_all(self, actor: Actor, session: Session, scans: Iterable[Scan]) -> dict[tuple[str, str], Heard]:
-        """About those of these packs that are not ours, by GTIN and serial, as long as there is time."""
+        """About those of these packs that are not ours, by GTIN and serial; nothing where time ran out."""
         associated = session.transaction_data.associated
         heard = {}
         for scan in scans:
             found = self._ports.reader.find(scan.code)
             attempt = packs.attempt_of(self._ports, actor, Action.LOOK, scan)
             if decide(packs.profile_of(found), attempt, found).code in FOREIGN:
-                answer = self.ask(actor, scan, associated=associated)
-                if answer is not NOTHING_HEARD:
-                    heard[scan.code.gtin, scan.code.serial] = answer
+                heard[scan.code.gtin, scan.code.serial] = self.ask(actor, scan, associated=associated)
         return heard
