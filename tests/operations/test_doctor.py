@@ -55,13 +55,25 @@ def test_where_everything_is_right_it_says_so_and_changes_nothing(installed: Ins
     client = redis.Redis.from_url(installed.settings["VERIFIER_REDIS_URL"])
     before = tree(installed.home), client.dbsize()
     found = installed.findings(code=0)
-    wanted = set(SUBJECTS) - {"D008", "D010", "D031", "D032", "D033"}
+    wanted = set(SUBJECTS) - {"D008", "D010", "D031", "D032", "D033", "D034"}
     assert found.keys() == wanted, "no outside issuer, no embedded server, no GS1 messages"
     assert {each["level"] for each in found.values()} <= {Level.OK, Level.WARNING}
     assert found["D027"]["level"] in (Level.OK, Level.WARNING)
     assert {found[code]["level"] for code in wanted - {"D003", "D027"}} == {Level.OK}
     assert (tree(installed.home), client.dbsize()) == before
     client.close()
+
+
+def test_products_for_which_no_gln_can_answer_are_told_of(installed: Installation):
+    rows = "('1', 'us_dscsa', NULL), ('2', 'us_dscsa', '4012345000016'), ('3', 'eu_fmd', NULL)"
+    run_sql(
+        installed.settings["VERIFIER_DATABASE_URL"],
+        f"INSERT INTO products (gtin, profile, manufacturer_gln) VALUES {rows}",  # noqa: S608 - our own
+    )
+    found = installed.findings(code=0)["D034"]
+    assert (found["level"], found["found"].split()[0]) == (Level.WARNING, "1")
+    installed.settings["VERIFIER_RESPONDER_GLN"] = "4012345000016"
+    assert "D034" not in installed.findings(code=0)
 
 
 def test_a_setting_that_is_wrong_is_all_that_can_be_said(installed: Installation):

@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 from sqlalchemy import Connection, NullPool, create_engine, text
 
+from verifier.domain.profiles import load, names
 from verifier.storage.database import CONNECT_S, STATEMENT_MS
 from verifier.storage.migrate import Schema, schema_of
 from verifier.storage.redis_cluster import ClusterLink
@@ -28,6 +29,7 @@ SELECT CAST(current_setting('server_version_num') AS integer) AS version, pg_is_
        current_setting('transaction_read_only') AS read_only, extract(epoch FROM clock_timestamp()) AS clock
 """)
 _SETTING = text("SELECT current_setting(:name, true)")
+_NAMELESS = text("SELECT count(*) FROM products WHERE manufacturer_gln IS NULL AND profile = ANY(:profiles)")
 _CONTROL = text("SELECT cache_on, cache_epoch, cache_identity FROM control WHERE id = 1")
 
 
@@ -52,6 +54,7 @@ class DatabaseFacts:
         switch: None without a control row.
         timezones: those of the sites.
         shipped: bytes that are in the database, by the name of the file of scan records.
+        nameless: products that GS1 messages are about and that name no manufacturer.
     """
 
     version: int
@@ -63,6 +66,7 @@ class DatabaseFacts:
     switch: Switch | None = None
     timezones: tuple[str, ...] | None = None
     shipped: Mapping[str, int] | None = None
+    nameless: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,7 @@ def database_facts(url: str) -> DatabaseFacts:
             switch=_switch(connection) if whole else None,
             timezones=_column(connection, "SELECT DISTINCT timezone FROM sites") if whole else None,
             shipped=_shipped(connection) if whole else None,
+            nameless=_nameless(connection) if whole else None,
         )
 
 
@@ -201,6 +206,11 @@ def _switch(connection: Connection) -> Switch | None:
 def _shipped(connection: Connection) -> Mapping[str, int]:
     rows = connection.execute(text("SELECT file_id, shipped FROM spool_files")).all()
     return {row.file_id: row.shipped for row in rows}
+
+
+def _nameless(connection: Connection) -> int:
+    speaking = [name for name in names() if load(name).speaks_lms]
+    return int(connection.execute(_NAMELESS, {"profiles": speaking}).scalar_one())
 
 
 def _column(connection: Connection, query: str) -> tuple[str, ...]:

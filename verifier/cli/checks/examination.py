@@ -36,6 +36,7 @@ def examine(environment: Mapping[str, str] = os.environ) -> Iterator[Finding]:
         yield finding
     facts = yield from _database(settings)
     yield machine.scan_records(settings.home / "spool", facts.shipped if facts else None)
+    yield from network.speaker(settings, facts.nameless if facts else None)
     yield machine.time_zones(facts.timezones if facts else None)
     yield from _cache(settings, facts, embedded_ones=embedded_ones)
 

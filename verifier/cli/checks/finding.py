@@ -30,6 +30,7 @@ SUBJECTS = {
     "D031": "GS1 messages, answering",
     "D032": "GS1 messages, asking",
     "D033": "tokens of peers",
+    "D034": "GS1 messages, our GLN",
 }
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from verifier.cli.checks.finding import Finding, ok, wrong
+from verifier.cli.checks.finding import Finding, ok, warning, wrong
 from verifier.oauth.faults import MisconfiguredError
 from verifier.oauth.vrs_file import load_vrs
 from verifier.peers.addresses import Resolver
@@ -22,6 +22,14 @@ def responder(settings: Settings) -> Iterator[Finding]:
         yield wrong("D031", f"{error}.", "Correct the file; docs/responder.md shows one.")
     else:
         yield ok("D031", f"{settings.vrs_file} can be used.")
+
+
+def speaker(settings: Settings, nameless: int | None) -> Iterator[Finding]:
+    """Does every message that we answer name a GLN? Nothing is said where all do."""
+    if settings.responder_gln is None and nameless:
+        found = f"{nameless:,} products name no manufacturer: messages about them are answered by 404."
+        remedy = "Set VERIFIER_RESPONDER_GLN, or give them a manufacturer_gln (PUT /v1/products/{gtin})."
+        yield warning("D034", found, remedy)
 
 
 def requestor(settings: Settings) -> Iterator[Finding]:
