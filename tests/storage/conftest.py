@@ -4,7 +4,17 @@ import pytest
 from instances import Clock, Process, Processes
 from own_redis import OwnRedis
 
-from verifier.storage import status_cache
+from verifier.storage import redis_connection, redis_link, status_cache
+
+PATIENCE_S = 0.5
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a living Redis takes longer than the service waits; these tests are not about it."""
+    for name in ("socket_timeout", "socket_connect_timeout"):
+        monkeypatch.setitem(redis_connection._OPTIONS, name, PATIENCE_S)
+    monkeypatch.setattr(redis_link, "SLOW_S", PATIENCE_S)
 
 
 @pytest.fixture
