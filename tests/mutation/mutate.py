@@ -104,6 +104,7 @@ PARTS = (
             "domain/sscc.py",
             "services/returns.py",
             "services/returned.py",
+            "services/returned_answers.py",
             "services/hurry.py",
         ),
         (*(f"tests/vrs/test_returns_{name}.py" for name in RETURNS), WORDS),

@@ -1,16 +1,22 @@
 """Marks and alerts that are written down here keep a returned pack back; a second scan counts too."""
 
+import json
+import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from returning import open_session
+from click.testing import CliRunner
+from returning import load_case, new_sscc, open_session
+from sqlalchemy import text
 from standin import Responder, network
 from vrs_world import alerts, ask, asking_world, enter, foreign, known
 from world import World
 
+from verifier.cli.main import main
 from verifier.domain.lms_rules import Mark, mark_entry
+from verifier.services import returned
 from verifier.storage.responder import Ledger
 
 Pack = dict[str, Any]
@@ -36,6 +42,21 @@ def marked(world: World, pack: Pack, mark: Mark, until: date | None = None, *, o
 
 def ours(world: World, **more: Any) -> Pack:
     return world.pack(profile="us_dscsa", **more)
+
+
+def closed(world: World, alert_id: str) -> Pack | None:
+    """By the command, as its answer."""
+    own = {
+        "VERIFIER_DATABASE_URL": world.service.settings.database_url,
+        "VERIFIER_HOME": str(world.service.settings.home),
+    }
+    others = {name: None for name in os.environ if name.startswith("VERIFIER_")}
+    done = CliRunner().invoke(main, ["alert", "close", alert_id, "--why", "a test"], env=others | own)
+    return json.loads(done.stdout) if done.exit_code == 0 else None
+
+
+def named_of(alert: Pack) -> Pack:
+    return {"alert_id": alert["id"]} | {name: alert[name] for name in ("gtin", "serial", "code", "cause")}
 
 
 def decided(told: Pack) -> tuple[str, str]:
@@ -92,15 +113,40 @@ def test_a_pack_with_an_open_alert_waits_until_somebody_has_looked_into_it(world
     early = open_session(world.wholesaler)
     assert decided(early.scan(pack)) == ("yes", "ok")
     world.corner_pharmacy.verify(pack, seal="broken")
-    assert [each["cause"] for each in alerts(world.wholesaler, pack)] == []
-    told = open_session(world.wholesaler).scan(pack)
+    late = open_session(world.wholesaler)
+    told = late.scan(pack)
     assert (*decided(told), told["next_step"]) == ("pending", "alert_open", "look_at_alert")
     assert of(early.close().json["summary"], pack) == ("pending", "alert_open")
+    [raised] = alerts(world.corner_pharmacy, pack)
+    assert closed(world, raised["id"]) == {**named_of(raised), "status": "closed"}
+    assert {decided(each) for each in late.recheck().json["packs"]} == {("yes", "ok")}
+    assert closed(world, raised["id"]) is None, "it is closed already"
+    shown = world.corner_pharmacy.get(f"/v1/alerts/{raised['id']}").json
+    assert (shown["status"], shown["details"]["closed"]["why"]) == ("closed", "a test")
+    world.corner_pharmacy.verify(pack, seal="broken")
+    assert decided(open_session(world.wholesaler).scan(pack)) == ("pending", "alert_open"), "it opens again"
 
 
-def test_a_typing_slip_of_somebody_keeps_no_pack_back(world: World):
+PASSING = {
+    "a state that does not matter any more": "dispense",
+    "the same pack twice in a request": "bulk",
+    "a mistyped lot": "slip",
+}
+
+
+@pytest.mark.parametrize("what", PASSING)
+def test_an_alert_that_says_nothing_against_the_pack_itself_keeps_it_back_no_longer(world: World, what: str):
     pack = ours(world)
-    assert world.corner_pharmacy.verify(pack | {"lot": "OTHER"})["code"] == "lot_mismatch"
+    if PASSING[what] == "dispense":
+        world.corner_pharmacy.dispense(pack)
+        assert world.hospital.dispense(pack)["alert"] is not None
+        world.corner_pharmacy.reactivate(pack)
+    elif PASSING[what] == "bulk":
+        item = {"operation": "verify"} | pack
+        body = {"items": [item, item]}
+        assert world.corner_pharmacy.post("/v1/bulk", body, key=None).json["results"][1]["accepted"] is False
+    else:
+        assert world.corner_pharmacy.verify(pack | {"lot": "OTHER"})["code"] == "lot_mismatch"
     assert decided(open_session(world.wholesaler).scan(pack)) == ("yes", "ok")
 
 
@@ -190,6 +236,9 @@ def test_two_packs_of_somebody_else_with_one_serial_and_different_print_are_a_su
     assert [(alert["code"], alert["cause"]) for alert in told["alerts"]] == [("SUSPECT", "mismatch")]
     assert len(peer.requests) == 1
     assert desk.totals() == {"scanned": 1, "refused": 1, "duplicate": 1}
+    [raised] = alerts(world.wholesaler, pack)
+    event = world.wholesaler.get(f"/v1/events/{raised['event_id']}").json
+    assert (event["operation"], event["code"], event["accepted"]) == ("returns_check", "mismatch", False)
 
 
 def test_a_graver_answer_of_the_same_day_takes_the_place_of_the_first_in_its_alert(world: World):
@@ -224,3 +273,55 @@ def test_a_recheck_takes_nothing_else(world: World, sent: Pack):
     desk = open_session(world.wholesaler, transaction_data="no")
     assert world.wholesaler.post(f"{desk.path}/recheck", sent).status_code == 422
     assert desk.look()["transaction_data"] == "no"
+
+
+@pytest.mark.parametrize("alone", [0, 1])
+def test_a_label_that_is_scanned_again_with_a_broken_seal_takes_back_what_is_counted_of_the_case(
+    world: World, alone: int
+):
+    sscc, gtin = new_sscc(), world.new_gtin()
+    packs = [world.pack(gtin=gtin, stored=False) for _ in range(3)]
+    load_case(world, packs, sscc)
+    desk = open_session(world.wholesaler)
+    desk.scan(packs[0]) if alone else desk.scan({"sscc": sscc})
+    told = desk.scan({"sscc": sscc}, seal="broken")
+    assert (told["resale"], told["code"]) == ("no", "case_partly_scanned" if alone else "seal_broken")
+    assert {decided(each) for each in told["packs"]} == {("no", "seal_broken")}
+    assert {alert["cause"] for alert in told["alerts"]} == {"seal_broken"}
+    assert desk.look()["totals"]["refused"] == (1 if alone else 3)
+    assert desk.look()["totals"]["saleable"] == 0
+
+
+def test_a_broken_seal_is_not_hidden_by_the_alert_of_another_cause_on_the_same_day(world: World):
+    pack = ours(world)
+    policy = {"verified": False, "verificationFailureReason": "Manufacturer_policy"}
+    with network(peer := Responder(known(pack, **policy))):
+        enter(world, pack["gtin"], peer.url)
+        assert ask(world.wholesaler, pack)["code"] == "policy"
+    world.wholesaler.verify(pack, seal="broken")
+    assert [each["cause"] for each in alerts(world.wholesaler, pack)] == ["seal_broken"]
+    assert decided(open_session(world.wholesaler).scan(pack)) == ("pending", "alert_open")
+
+
+def test_what_the_network_says_of_an_ntin_is_said_of_its_product(world: World):
+    pack = ours(world)
+    with world.service.engine.begin() as connection:
+        connection.execute(
+            text("UPDATE products SET ppn = '111234567842' WHERE gtin = :gtin"), {"gtin": int(pack["gtin"])}
+        )
+    by_ntin = pack | {"gtin": "04150123456782"}
+    with network(peer := Responder(known(by_ntin, **SUSPECT))):
+        enter(world, by_ntin["gtin"], peer.url)
+        assert ask(world.wholesaler, by_ntin)["code"] == "suspect"
+    for sent in (pack, by_ntin):
+        assert decided(open_session(world.wholesaler).scan(sent)) == ("pending", "alert_open")
+
+
+def test_in_a_full_session_a_second_scan_is_still_heard(world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(returned, "MOST_PACKS", 1)
+    pack, desk = ours(world), open_session(world.wholesaler)
+    desk.scan(pack)
+    assert desk.scan(ours(world))["code"] == "session_full"
+    assert desk.scan(pack)["code"] == "duplicate"
+    assert desk.scan(pack | {"lot": "OTHER"})["code"] == "mismatch"
+    assert desk.totals() == {"scanned": 1, "refused": 1, "duplicate": 2}

@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-from returning import SAID, Network, dispensed, loaded, new_key, open_session, recalled, with_network
+from returning import SAID, Desk, Network, dispensed, loaded, new_key, open_session, recalled, with_network
 from world import World
 
 
@@ -98,6 +98,35 @@ def test_a_session_that_closes_while_the_network_is_asked_counts_the_pack_no_mor
     network.meanwhile = lambda: desk.as_(world.wholesaler).close()
     assert desk.scan(pack)["code"] == "session_closed"
     assert desk.totals() == {}
+
+
+def no_is_heard_late(world: World) -> tuple[Desk, Desk, dict[str, str], Network]:
+    """Two people at a session: the one hears yes while the other still waits for a no."""
+    quick, slow = Network(), Network()
+    early = open_session(with_network(world, quick)(world.wholesaler))
+    late = early.as_(with_network(world, slow)(world.wholesaler))
+    pack = world.pack(stored=False)
+    quick.says[pack["serial"]], slow.says[pack["serial"]] = "ok", "mismatch"
+    return early, late, pack, slow
+
+
+def test_a_no_that_is_heard_after_the_pack_was_counted_with_a_yes_counts(world: World):
+    early, late, pack, slow = no_is_heard_late(world)
+    slow.meanwhile = lambda: early.scan(pack)
+    told = late.scan(pack)
+    assert (told["outcome"], told["resale"], told["code"]) == ("duplicate", "no", "mismatch")
+    assert early.totals() == {"scanned": 1, "refused": 1, "duplicate": 1}
+
+
+def test_a_no_that_a_recheck_hears_after_another_one_has_heard_a_yes_counts(world: World):
+    early, late, pack, slow = no_is_heard_late(world)
+    slow.says[pack["serial"]] = "no_answer"
+    late.scan(pack)
+    slow.says[pack["serial"]] = "mismatch"
+    slow.meanwhile = early.recheck
+    [told] = late.recheck().json["packs"]
+    assert (told["resale"], told["code"]) == ("no", "mismatch")
+    assert early.totals() == {"scanned": 1, "refused": 1}
 
 
 def test_of_two_rechecks_at_once_the_first_answer_stays(world: World):

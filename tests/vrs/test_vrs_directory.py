@@ -110,6 +110,14 @@ def test_a_span_can_be_cut_and_the_rest_given_to_another(held: Directory):
     assert len(held.entries(GTIN)) == 2
 
 
+def test_of_the_same_span_twice_in_a_file_the_last_line_counts(held: Directory):
+    gone = Entry(GTIN, URL, EARLY.start, EARLY.end, removed=True)
+    assert held.put([EARLY, gone]) == [None, None]
+    assert held.entries(GTIN) == []
+    assert held.put([gone, EARLY]) == [None, None]
+    assert len(held.entries(GTIN)) == 1
+
+
 def test_a_copy_follows_when_one_service_takes_the_place_of_several(engine: Engine, held: Directory):
     assert held.put([EARLY, LATE]) == [None, None]
     whole = Entry(GTIN, "https://third.example")

@@ -14,6 +14,7 @@ COMMANDS = {
     "keys": "verifier.cli.keys:keys",
     "load": "verifier.cli.load:load",
     "vrs": "verifier.cli.vrs:vrs",
+    "alert": "verifier.cli.alerts:alert",
     "clean": "verifier.cli.clean:clean",
     "doctor": "verifier.cli.doctor:doctor",
     "config": "verifier.cli.documents:config",

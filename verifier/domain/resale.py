@@ -15,7 +15,6 @@ from verifier.domain.lifecycle import Attempt, Decision, Profile, Seal, decide
 from verifier.domain.lms import AdditionalInfo, FailureReason, LmsAnswer
 from verifier.domain.lms_policy import NO_MARKS, LotMarks
 from verifier.domain.pack import Found
-from verifier.domain.reasons import OF_ANOTHER_CODE
 from verifier.domain.wording import resale as wording
 
 ANSWER_DUE = timedelta(hours=24)
@@ -53,7 +52,7 @@ class Asking:
 class Noted:
     """What is written down here about a lot and a pack, also of ones that are not in our repository.
 
-    `alerted`: an alert on the pack is open, other than of the `PASSING` causes.
+    `alerted`: an alert on the pack with a grave cause is open.
     """
 
     marks: LotMarks = NO_MARKS
@@ -119,10 +118,12 @@ _TABLE = (
 # fmt: on
 CODES: Mapping[str, Resale] = {code: Resale(word, code, step) for code, word, step, _ in _TABLE}
 SUSPICIOUS = frozenset(code for code, _, _, alert in _TABLE if alert)
-GRAVE = ("suspect", "illegitimate")
-"""Causes of alerts that say more than others, the gravest last: a notice within 24 hours hangs on it."""
-PASSING = OF_ANOTHER_CODE | {"policy"}
-"""Causes of open alerts that keep no pack back: another code was meant, or the network says otherwise now."""
+GRAVE = ("seal_broken", "suspect", "illegitimate")
+"""Causes of alerts that keep the pack back while they are open, the gravest last.
+
+Of the others another code was meant, or the state of the pack itself says what is to be said, or the network
+says otherwise by now.
+"""
 _STRENGTH = {code: strength for strength, code in enumerate(CODES)}
 
 _UNASKED = {

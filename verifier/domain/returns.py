@@ -194,8 +194,8 @@ class SessionQuery:
 
 
 NOT_ASKED = Asking(Asked.NOT_ASKED)
-WITHOUT_ANSWER = frozenset({Asked.NO_ANSWER, Asked.REFUSED, Asked.MALFORMED})
-"""What comes of a question to somebody who has not answered it."""
+WITHOUT_ANSWER = frozenset({Asked.NO_ANSWER, Asked.REFUSED, Asked.MALFORMED, Asked.UNKNOWN_GTIN})
+"""What comes of a question that nobody has answered."""
 
 # what a scan that counts nothing says, beside the codes of `resale`
 # fmt: off
@@ -233,9 +233,15 @@ def case_refusal(packs: list[CasePack], scanned: int) -> str | None:
     return None
 
 
-def due_at(resale: str, asked: Asked, scanned_at: datetime) -> datetime | None:
-    """When the answer for a pack is due; None when none is waited for."""
-    return scanned_at + ANSWER_DUE if resale == "pending" and asked in WITHOUT_ANSWER else None
+def scanned_before(refusal: str) -> bool:
+    """Has the session counted packs of a case whose label is refused so?"""
+    return refusal in ("duplicate", "case_partly_scanned")
+
+
+def due_at(resale: str, asked: Asked, corr_uuid: str | None, scanned_at: datetime) -> datetime | None:
+    """When the answer for a pack is due; None when none is waited for, or no question has left us."""
+    waits = resale == "pending" and asked in WITHOUT_ANSWER and corr_uuid is not None
+    return scanned_at + ANSWER_DUE if waits else None
 
 
 def expiry_of(pack: ReturnedPack) -> Expiry | None:

@@ -7,17 +7,15 @@ from uuid import UUID
 from verifier.domain.codes import PackCode
 from verifier.domain.expiry import Expiry
 from verifier.domain.journal import Claim, Fault, Replay
-from verifier.domain.lifecycle import Action, Operation, decide
+from verifier.domain.lifecycle import Action, Operation, Seal, decide
 from verifier.domain.lms_policy import MATCH
 from verifier.domain.pack import Actor
 from verifier.domain.questions import Heard
-from verifier.domain.resale import CODES, Asked, Asking, Resale, decide_resale, own_of, stricter, words
+from verifier.domain.resale import CODES, Asked, Asking, Resale, decide_resale, own_of, stricter
 from verifier.domain.returns import (
     MOST_PACKS,
     NOT_ASKED,
-    REFUSALS,
     CasePack,
-    FirstScan,
     Outcome,
     ReturnedPack,
     ReturnsEvent,
@@ -27,15 +25,15 @@ from verifier.domain.returns import (
     contradiction,
     due_at,
     expiry_of,
-    strictest,
+    scanned_before,
 )
 from verifier.domain.scan import Context, Scan
 from verifier.domain.verdict import AlertRef, matching_pack
-from verifier.domain.wording import returns as wording
 from verifier.services import packs
 from verifier.services.hurry import FOREIGN, NOTHING_HEARD, Hurry
 from verifier.services.packs import Judged
 from verifier.services.ports import Ports, Transaction
+from verifier.services.returned_answers import counted_scan, first_scan, refused_scan, spoken_against
 from verifier.services.vrs import suspect
 
 
@@ -97,8 +95,6 @@ def _scan(
     session = usable(actor, tx.returns.hold(order.session_id))
     if isinstance(session, Fault):
         return session
-    if tx.returns.counted(session.id) >= MOST_PACKS:
-        return _full()
     desk = Desk(tx, ports, actor, session)
     if isinstance(order.what, str):
         answer = desk.case(order.what, order.context, claim.event_id)
@@ -140,42 +136,51 @@ class Desk:
         place = self.session.id, judged.gtin, scan.code.serial
         before = self.tx.returns.lock(*place)
         if before is None:
+            if self.tx.returns.counted(self.session.id) >= MOST_PACKS:
+                return _full()
             if heard is None and judged.decision.code in FOREIGN:
                 return AskFirst("ask_first", "", associated=self.session.transaction_data.associated)
             pack = self._listed(self._counted(judged, heard or NOTHING_HEARD, event_id))
             if self.tx.returns.count(self.session.id, pack, _expiry(judged)):
                 alert = self._conclude(judged) if pack.verdict is not None else None
-                return _told(event_id, scan.context, [pack], heard.alert if heard else None, alert)
+                return counted_scan(event_id, scan.context, [pack], heard.alert if heard else None, alert)
             before = self.tx.returns.lock(*place)
-        return self._twice(judged, before, event_id)
+        return self._twice(judged, before, event_id, heard)
 
-    def _twice(self, judged: Judged, before: ReturnedPack | None, event_id: UUID) -> ReturnsScan:
-        """A pack that is counted already; what this scan says against it counts for both."""
+    def _twice(
+        self, judged: Judged, before: ReturnedPack | None, event_id: UUID, heard: Heard | None
+    ) -> ReturnsScan:
+        """A pack that is counted already; what this scan or the network says against it counts."""
         context = judged.scan.context
         against = contradiction(before, judged.scan) if before else None
+        alert = heard.alert if heard else None
+        if heard is not None and heard.resale.resale == "no":
+            against = heard.resale.code
+        elif against is not None:
+            alert = self._against(judged, against)
         if before is None or against is None:
-            return _refused(event_id, context, "duplicate", first=_first(before))
-        worse = stricter(CODES[before.code], CODES[against])
+            return refused_scan(event_id, context, "duplicate", first=first_scan(before))
+        told = counted_scan(event_id, context, [self.worsen(before, against)], alert)
+        return spoken_against(told, against, context, before)
+
+    def worsen(self, counted: ReturnedPack, against: str) -> ReturnedPack:
+        """A counted and locked pack, against which something is known now."""
+        worse = stricter(CODES[counted.code], CODES[against])
         now = replace(
-            before, resale=worse.resale, code=worse.code, next_step=worse.next_step, due_at=None,
-            asked_at=judged.attempt.now,
+            counted, resale=worse.resale, code=worse.code, next_step=worse.next_step, due_at=None,
+            asked_at=self.ports.clock(),
         )  # fmt: skip
         self.tx.returns.renew(self.session.id, now)
-        told = _told(event_id, context, [now], self._against(judged, against))
-        title, advice = words(against, context.language)
-        step = CODES[against].next_step
-        return replace(
-            told, outcome=Outcome.DUPLICATE, resale="no", code=against, next_step=step, title=title,
-            advice=advice, first=_first(before),
-        )  # fmt: skip
+        return now
 
     def _against(self, judged: Judged, cause: str) -> AlertRef | None:
-        """Of a pack of ours by our own verdict; of another one because two carry its serial."""
+        """Of a pack of ours by our own verdict; of another one where two carry its serial."""
         if judged.decision.code not in FOREIGN:
             return self._conclude(judged)
+        event = replace(packs.event_of(judged), code=cause, accepted=False)
+        self.tx.record(event, None)
         if cause != "mismatch":
             return None
-        event = packs.event_of(judged)
         return self.tx.raise_alert(suspect(event, judged.scan.code, self.ports.new_id(), cause))
 
     def case(self, sscc: str, context: Context, event_id: UUID) -> ReturnsScan | Fault:
@@ -183,9 +188,7 @@ class Desk:
         held, scanned = self.tx.returns.case(self.session.id, sscc)
         refusal = case_refusal(held, scanned)
         if refusal is not None:
-            twice = refusal == "duplicate"
-            before = self.tx.returns.lock(self.session.id, held[0].gtin, held[0].serial) if twice else None
-            return _refused(event_id, context, refusal, sscc=sscc, first=_first(before))
+            return self._case_refused(held, refusal, sscc, context, event_id)
         if self.tx.returns.counted(self.session.id) + len(held) > MOST_PACKS:
             return _full()
         counted: list[ReturnedPack] = []
@@ -197,7 +200,26 @@ class Desk:
                 return _LOST
             alerts.append(self._conclude(judged))
             counted.append(pack)
-        return _told(event_id, context, counted, *alerts, sscc=sscc)
+        return counted_scan(event_id, context, counted, *alerts, sscc=sscc)
+
+    def _case_refused(
+        self, held: list[CasePack], refusal: str, sscc: str, context: Context, event_id: UUID
+    ) -> ReturnsScan:
+        """Nothing is counted; a seal that is seen to be broken counts against what is counted of the case."""
+        whole, broken = refusal == "duplicate", context.seal is Seal.BROKEN
+        first = self.tx.returns.lock(self.session.id, held[0].gtin, held[0].serial) if whole else None
+        answer = refused_scan(event_id, context, refusal, sscc=sscc, first=first_scan(first))
+        if not (broken and scanned_before(refusal)):
+            return answer
+        renewed, alerts = [], []
+        for each in held:
+            before = self.tx.returns.lock(self.session.id, each.gtin, each.serial)
+            if before is not None:
+                judged = self._judge(Scan(_code_of(each), context), self.ports.new_id())
+                alerts.append(self._conclude(judged))
+                renewed.append(self.worsen(before, "seal_broken"))
+        told = replace(answer, packs=tuple(renewed), alerts=tuple(alert for alert in alerts if alert))
+        return spoken_against(told, "seal_broken", context, first) if first else told
 
     def again(self, pack: ReturnedPack, scan: Scan, heard: Heard) -> ReturnedPack | None:
         """What is known of a counted pack by now; a verdict of ours that is new is written down.
@@ -218,7 +240,7 @@ class Desk:
             client_id=pack.client_id,
             user=pack.user,
             listed=pack.listed,
-            due_at=due_at(now.resale, now.asked, pack.scanned_at),
+            due_at=due_at(now.resale, now.asked, now.corr_uuid, pack.scanned_at),
         )
 
     def _said(self, judged: Judged, pack: ReturnedPack) -> Heard:
@@ -269,7 +291,7 @@ class Desk:
             client_id=judged.actor.client_id,
             user=judged.scan.context.user,
             asked_at=asking.at or now,
-            due_at=due_at(resale.resale, asking.asked, now),
+            due_at=due_at(resale.resale, asking.asked, asking.corr_uuid, now),
         )
 
     def _resale(self, judged: Judged, asking: Asking, expiry: Expiry | None) -> Resale:
@@ -294,10 +316,6 @@ def _full() -> Fault:
     return Fault("session_full", f"A session has at most {MOST_PACKS:,} packs; close it and open another.")
 
 
-def _first(pack: ReturnedPack | None) -> FirstScan | None:
-    return FirstScan(pack.event_id, pack.scanned_at, pack.client_id, pack.user) if pack else None
-
-
 def _expiry(judged: Judged) -> Expiry | None:
     stored = matching_pack(judged.found, judged.scan)
     return stored.expiry if stored else judged.scan.code.expiry
@@ -305,29 +323,3 @@ def _expiry(judged: Judged) -> Expiry | None:
 
 def _code_of(pack: CasePack) -> PackCode:
     return PackCode(pack.gtin, pack.serial, pack.lot, pack.expiry, None, ())
-
-
-def _told(
-    event_id: UUID,
-    context: Context,
-    counted: list[ReturnedPack],
-    *alerts: AlertRef | None,
-    sscc: str | None = None,
-) -> ReturnsScan:
-    resale = strictest(counted)
-    title, advice = words(resale.code, context.language)
-    return ReturnsScan(
-        event_id, Outcome.COUNTED, resale.resale, resale.code, resale.next_step, title, advice,
-        sscc, tuple(counted), None, tuple(alert for alert in alerts if alert),
-    )  # fmt: skip
-
-
-def _refused(
-    event_id: UUID, context: Context, code: str, *, sscc: str | None = None, first: FirstScan | None = None
-) -> ReturnsScan:
-    resale = REFUSALS[code]
-    outcome = Outcome.DUPLICATE if code == "duplicate" else Outcome.REFUSED
-    title, advice = wording.WORDS[context.language][code]
-    return ReturnsScan(
-        event_id, outcome, resale.resale, resale.code, resale.next_step, title, advice, sscc, (), first, ()
-    )

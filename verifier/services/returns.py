@@ -271,9 +271,12 @@ def renew(
     renewed = []
     for pack in sorted(pending, key=lambda pack: (pack.gtin, pack.serial)):
         held = desk.tx.returns.lock(desk.session.id, pack.gtin, pack.serial)
+        heard = asked.get((pack.gtin, pack.serial), NOTHING_HEARD)
+        if held is not None and held.resale != "pending" and heard.resale.resale == "no":
+            renewed.append(desk.worsen(held, heard.resale.code))
         if held is None or held.resale != "pending":
             continue
-        now = desk.again(pack, scan_of(pack), asked.get((pack.gtin, pack.serial), NOTHING_HEARD))
+        now = desk.again(held, scan_of(held), heard)
         if now is not None:
             desk.tx.returns.renew(desk.session.id, now)
             renewed.append(now)

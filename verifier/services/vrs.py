@@ -12,7 +12,7 @@ from verifier.domain.codes import PackCode
 from verifier.domain.directory import Entry, choose
 from verifier.domain.journal import NewAlert, PackEvent
 from verifier.domain.lifecycle import Action
-from verifier.domain.pack import Actor
+from verifier.domain.pack import Actor, Found
 from verifier.domain.questions import AskedQuestion, Heard, Question, Reply
 from verifier.domain.resale import Asked, Asking, Own, decide_resale, own_of, suspicion
 from verifier.domain.scan import Scan
@@ -53,7 +53,8 @@ def ask(ports: Ports, actor: Actor, scan: Scan, *, context: str, associated: boo
         at=now,
         detail=reply.detail,
     )
-    own = _own(ports, actor, scan)
+    found = ports.reader.find(scan.code)
+    own = _own(ports, actor, scan, found)
     resale = decide_resale(
         own,
         asking,
@@ -72,7 +73,7 @@ def ask(ports: Ports, actor: Actor, scan: Scan, *, context: str, associated: boo
         resale=resale,
         exchanges=reply.exchanges,
     )
-    return Heard(asking, resale, _keep(ports, asked, suspicion(own, asking), now))
+    return Heard(asking, resale, _keep(ports, asked, found.standing(code.gtin), suspicion(own, asking), now))
 
 
 def reach(ports: Ports, actor: Actor, gtin: str) -> Sequence[Reached]:
@@ -92,19 +93,21 @@ def _reply(ports: Ports, actor: Actor, code: PackCode, context: str, corr_uuid: 
     return ports.vrs.network.ask(Question(code, entry, context, actor.site.gln, corr_uuid))
 
 
-def _own(ports: Ports, actor: Actor, scan: Scan) -> Own:
+def _own(ports: Ports, actor: Actor, scan: Scan, found: Found) -> Own:
     """What our own rules say of what our repository knows, also where that is only the product or the lot."""
-    found = ports.reader.find(scan.code)
     noted = ports.store.run(lambda tx: tx.noted(scan.code, found))
     return own_of(profile_of(found), attempt_of(ports, actor, Action.LOOK, scan), found, noted)
 
 
-def _keep(ports: Ports, asked: AskedQuestion, cause: str | None, now: datetime) -> AlertRef | None:
-    """The evidence, the attempt in the journal, and of a suspicious answer the alert, all or nothing."""
+def _keep(ports: Ports, asked: AskedQuestion, gtin: str, cause: str | None, now: datetime) -> AlertRef | None:
+    """The evidence, the attempt in the journal, and of a suspicious answer the alert, all or nothing.
+
+    Attempt and alert under the GTIN under which the product stands here.
+    """
     code = asked.code
     event = PackEvent(
         event_id=asked.question_id,
-        gtin=code.gtin,
+        gtin=gtin,
         serial=code.serial,
         operation=OPERATION,
         reason=asked.context,

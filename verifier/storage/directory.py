@@ -67,7 +67,9 @@ class Directory:
         return [_entry(row) for row in self._rows(statement)]
 
     def put(self, entries: Iterable[Entry]) -> Sequence[str | None]:
-        """Write them, removals first; for each None, or a sentence about why it was refused.
+        """Write them; for each None, or a sentence about why it was refused.
+
+        Of several with the same GTIN and start the last one counts. Of each `PAGE` removals come first.
 
         An entry replaces the one with its GTIN and start; one that is there already is left as it is.
         """
@@ -95,7 +97,9 @@ def _write(connection: Connection, wanted: Sequence[Entry]) -> list[str | None]:
     for entry in map(_entry, rows):
         held.setdefault(entry.gtin, {})[entry.start] = entry
     told: list[str | None] = [None] * len(wanted)
-    for place, entry in sorted(enumerate(wanted), key=lambda item: not item[1].removed):
+    last = {(entry.gtin, entry.start): place for place, entry in enumerate(wanted)}
+    for place in sorted(last.values(), key=lambda place: not wanted[place].removed):
+        entry = wanted[place]
         known = held.setdefault(entry.gtin, {})
         blocking = overlap(known.values(), entry)
         told[place] = None if blocking is None else _refusal(blocking)

@@ -8,13 +8,14 @@ from verifier.domain.codes import PackCode
 from verifier.domain.lms_policy import LotMarks
 from verifier.domain.lms_rules import Mark, lot_subject
 from verifier.domain.pack import Found
-from verifier.domain.resale import PASSING, Noted
+from verifier.domain.resale import GRAVE, Noted
 from verifier.storage.direct import Session, Statement
 
 ALERTED = (
     "EXISTS (SELECT 1 FROM alerts a WHERE a.gtin = {pack}.gtin AND a.serial = {pack}.serial"
-    " AND a.closed_at IS NULL AND a.cause <> ALL(:besides))"
+    " AND a.closed_at IS NULL AND a.cause {which})"
 )
+GRAVELY = "= ANY(:grave)"
 _MARK = (
     "(SELECT m.after FROM responder_rules m WHERE m.kind = 'lot' AND m.subject = :{mark}"
     " ORDER BY m.version DESC LIMIT 1) AS {mark}"
@@ -22,7 +23,7 @@ _MARK = (
 _MARKS = ", ".join(_MARK.format(mark=mark) for mark in Mark)
 _NOTED = Statement(
     text(
-        f"SELECT {ALERTED.format(pack='p')} AS alerted, {_MARKS}"  # noqa: S608 - our own text
+        f"SELECT {ALERTED.format(pack='p', which=GRAVELY)} AS alerted, {_MARKS}"  # noqa: S608 - our own text
         " FROM (SELECT CAST(:gtin AS bigint) AS gtin, CAST(:serial AS text) AS serial) p"
     )
 )
@@ -33,7 +34,7 @@ def noted(session: Session, code: PackCode, found: Found) -> Noted:
     gtin = found.product.gtin if found.product else code.gtin
     lot = found.pack.lot if found.pack else code.lot or ""
     subjects = {mark.value: lot_subject(gtin, lot, mark) for mark in Mark}
-    values = {"gtin": int(gtin), "serial": code.serial, "besides": sorted(PASSING)}
+    values = {"gtin": int(gtin), "serial": code.serial, "grave": list(GRAVE)}
     row = session.run(_NOTED, values | subjects).first
     marks = LotMarks(
         suspect=row.suspect is not None,

@@ -18,8 +18,6 @@ from verifier.storage.direct import Session, Statement
 from verifier.storage.rows import gtin_of
 from verifier.storage.statements import names
 
-UNANSWERED = WITHOUT_ANSWER | {Asked.UNKNOWN_GTIN}
-
 # the same comes again when a transaction is run again after a commit whose answer was lost
 _QUESTION = Statement(insert(tables.questions).on_conflict_do_nothing(), *names(tables.questions))
 _EXCHANGE = Statement(insert(tables.exchanges).on_conflict_do_nothing(), *names(tables.exchanges))
@@ -49,7 +47,7 @@ def keep(session: Session, question: AskedQuestion) -> None:
     for exchange in question.exchanges:
         session.run(_EXCHANGE, asdict(exchange) | {"question_id": question.question_id})
     asked = question.asking.asked
-    if asked in UNANSWERED:
+    if asked in WITHOUT_ANSWER:
         at = question.asking.at
         sent_at = at if question.asking.corr_uuid else None
         session.run(_PENDING, values | {"at": at, "sent_at": sent_at, "code": asked.value})

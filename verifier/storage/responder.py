@@ -45,8 +45,9 @@ _LOOK = """
 SELECT m.misses, f.*, {alerted} AS alerted
   FROM ({misses}) m LEFT JOIN ({find}) f ON true
 """
+_ALERTED = ALERTED.format(pack="f", which="<> ALL(:besides)")
 _BY_GTIN, _BY_PPN = (
-    Statement(text(_LOOK.format(misses=_MISSES, find=find, alerted=ALERTED.format(pack="f"))))
+    Statement(text(_LOOK.format(misses=_MISSES, find=find, alerted=_ALERTED)))
     for find in (rows.BY_GTIN, rows.BY_PPN)
 )
 _PRESENT = Statement(

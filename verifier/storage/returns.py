@@ -14,7 +14,7 @@ from verifier.domain.expiry import Expiry
 from verifier.domain.journal import Claim, Fault, Replay
 from verifier.domain.lms import AdditionalInfo, FailureReason, LmsAnswer
 from verifier.domain.pack import State
-from verifier.domain.resale import ANSWER_DUE, PASSING, Asked
+from verifier.domain.resale import ANSWER_DUE, GRAVE, Asked
 from verifier.domain.returns import (
     MOST_IN_A_CASE,
     WITHOUT_ANSWER,
@@ -166,7 +166,7 @@ class Returns:
         """
         day = int(f"{today:%Y%m%d}")
         values = {"session_id": session_id, "since": since, "today": day, "limit": limit}
-        values["besides"] = sorted(PASSING)
+        values["grave"] = list(GRAVE)
         return [_pack_of(row) for row in self._session.run(sql.DOUBTFUL, values).rows]
 
     def case(self, session_id: UUID, sscc: str) -> tuple[list[CasePack], int]:
@@ -268,6 +268,6 @@ def _pack_of(row: Any) -> ReturnedPack:
         expiry=Expiry.from_number(row.expiry).iso() if row.expiry else None,
         asked=Asked(row.asked),
         user=row.user_id,
-        due_at=due_at(row.resale, Asked(row.asked), row.scanned_at),
+        due_at=due_at(row.resale, Asked(row.asked), row.corr_uuid, row.scanned_at),
         **{name: getattr(row, name) for name in same},
     )

@@ -5,7 +5,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from verifier.storage import tables_returns
 from verifier.storage.direct import Statement
-from verifier.storage.noted import ALERTED
+from verifier.storage.noted import ALERTED, GRAVELY
 from verifier.storage.statements import names
 
 STORED = Statement(
@@ -101,7 +101,7 @@ DOUBTFUL = Statement(
         " WHERE r.session_id = :session_id AND r.resale = 'yes' AND r.asked_at < :since"
         " AND (p.withdrawn OR b.recalled OR b.on_hold OR k.state <> 'active'"
         "      OR (r.expiry <= :today AND q.additional_info IS DISTINCT FROM 'ExpirationExtended')"
-        f"      OR {ALERTED.format(pack='r')} OR {_MARKED})"
+        f"      OR {ALERTED.format(pack='r', which=GRAVELY)} OR {_MARKED})"
         " ORDER BY r.gtin, r.serial LIMIT :limit"
     )
 )
@@ -140,8 +140,8 @@ TOTALS = Statement(
         " CROSS JOIN (SELECT count(*) AS scanned, count(*) FILTER (WHERE resale = 'yes') AS saleable,"
         "  count(*) FILTER (WHERE resale = 'no') AS refused,"
         "  count(*) FILTER (WHERE resale = 'pending') AS pending,"
-        "  count(*) FILTER (WHERE resale = 'pending' AND asked = ANY(:waiting) AND scanned_at <= :due)"
-        "   AS overdue"
+        "  count(*) FILTER (WHERE resale = 'pending' AND asked = ANY(:waiting)"
+        "   AND corr_uuid IS NOT NULL AND scanned_at <= :due) AS overdue"
         "  FROM returned_packs WHERE session_id = :session_id) p"
         " CROSS JOIN (SELECT count(*) FILTER (WHERE code = 'duplicate') AS duplicate,"
         "  count(*) FILTER (WHERE starts_with(code, 'case_')) AS refused_cases"

@@ -62,7 +62,12 @@ RAISE = Statement(
     insert(tables.alerts)
     .on_conflict_do_update(
         constraint="uq_alerts_pack_site_code_day",
-        set_={"count": text("alerts.count + 1"), "last_at": text("excluded.last_at")}
+        set_={
+            "count": text("alerts.count + 1"),
+            "last_at": text("excluded.last_at"),
+            "status": text("'new'"),
+            "closed_at": text("NULL"),
+        }
         | {
             name: text(f"CASE WHEN {_TELLS_MORE} THEN excluded.{name} ELSE alerts.{name} END")
             for name in _OF_ATTEMPT
@@ -71,7 +76,7 @@ RAISE = Statement(
     .returning(tables.alerts.c.alert_id, tables.alerts.c.code, tables.alerts.c.cause, tables.alerts.c.count),
     *names(tables.alerts, "status", "closed_at"),
 )
-"""It is about the first attempt of the day, unless a later one tells more."""
+"""It is about the first attempt of the day, unless a later one tells more; after its close it opens again."""
 EVENT = Statement(
     insert(tables.events).on_conflict_do_nothing(index_elements=["gtin", "serial", "event_id"]),
     *names(tables.events),
