@@ -214,7 +214,8 @@ def test_tls_goes_by_the_name_although_the_connection_goes_to_the_address(
 ):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
-    secure = replace(QUICK, ca_file=str(certificate) if trusted else None, tries=1)
+    patient = replace(QUICK, seconds=20, try_seconds=20, tries=1)
+    secure = replace(patient, ca_file=str(certificate) if trusted else None)
     resolver = Resolver(loopback=True, look_up=names(["127.0.0.1"]))
     with network(peer := Responder(PACK, tls=context)), requestor(secure, resolver) as peers:
         reply = ask(peers, f"https://{host}:{peer.port}")

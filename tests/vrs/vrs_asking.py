@@ -16,7 +16,7 @@ from verifier.peers.network import PeerNetwork
 GTIN = "00361414567894"
 CORR = "21ec2020-3aea-4069-a2dd-08002b30309e"
 PACK = {"gtin": GTIN, "serial": "400806", "lot": "1908642E", "exp": "230728"}
-QUICK = Requestor(seconds=1.0, try_seconds=0.3, tries=2, loopback=True, breaker_failures=100)
+QUICK = Requestor(seconds=3.0, try_seconds=1.0, tries=2, loopback=True, breaker_failures=100)
 
 
 def code_of(pack: dict[str, Any] = PACK) -> PackCode:

@@ -16,7 +16,7 @@ from verifier.domain.directory import Entry, read_entry
 from verifier.domain.expiry import parse_expiry
 from verifier.settings import Settings
 
-QUICK = {"seconds": 1.0, "try_seconds": 0.3, "tries": 2, "loopback": True, "breaker_failures": 1000}
+QUICK = {"seconds": 3.0, "try_seconds": 1.0, "tries": 2, "loopback": True, "breaker_failures": 1000}
 
 
 def asking_world(folder: Path, database_url: str, **requestor: Any) -> World:
