@@ -68,6 +68,7 @@ def test_after_a_kill_of_everything_all_that_was_acknowledged_is_there(service: 
     assert unanswered, "it was killed in the middle of something"
 
     service.start()
+    caller.hang_up()
     states = dict(service.rows(STATES, int(packs[0]["gtin"])))
     assert {states[pack["serial"]] for pack, _, _ in dispensed} == {"dispensed"}
     until(lambda: scanned <= {event for (event,) in service.rows(EVENTS)}, "every acknowledged scan", 10)

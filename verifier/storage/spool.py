@@ -167,13 +167,14 @@ class Spool:
     def _run(self) -> None:
         rounds = 0
         while not self._stop.wait(SHIP_EVERY_S):
-            self._attempt(self.ship)
+            if self._attempt(self.ship):
+                self._away = False  # where there is nothing to adopt the database was not asked
             if rounds % LEFTOVERS_EVERY == 0:
                 self._attempt(self.adopt)
             rounds += 1
 
-    def _attempt(self, work: Callable[[], None]) -> None:
-        """Whatever goes wrong, the records stay where they are, and the thread lives."""
+    def _attempt(self, work: Callable[[], None]) -> bool:
+        """Was it done? Whatever goes wrong, the records stay where they are, and the thread lives."""
         try:
             work()
         except _AWAY as error:
@@ -185,13 +186,13 @@ class Spool:
         except Exception:  # noqa: BLE001
             _log.exception("shipping of scan records failed; it is tried again")
         else:
-            self._away = False
-            return
+            return True
         with self._lock:
             waiting = [*self._full, *([self._file] if self._file else [])]
         for file in waiting:
             with suppress(OSError):
                 file.sync()
+        return False
 
     def _empty(self, file: SpoolFile) -> None:
         """Ship a file that grows no more, and remove it."""
