@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from verifier.domain.codes import PackCode
 from verifier.domain.expiry import Expiry
 
 
@@ -61,6 +62,34 @@ class NewAlert:
     event_id: UUID
     raised_at: datetime
     details: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def about(
+        cls,
+        event: PackEvent,
+        sent: PackCode,
+        *,
+        alert_id: UUID,
+        code: str,
+        cause: str,
+        details: dict[str, Any],
+    ) -> "NewAlert":
+        """Of an attempt, with the print as it was sent."""
+        return cls(
+            alert_id=alert_id,
+            gtin=event.gtin,
+            serial=event.serial,
+            lot=sent.lot,
+            expiry=sent.expiry,
+            site_gln=event.site_gln,
+            client_id=event.client_id,
+            code=code,
+            cause=cause,
+            operation=event.operation,
+            event_id=event.event_id,
+            raised_at=event.received_at,
+            details=details,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,10 @@ class LotMarks:
     illegitimate: bool = False
     extended_to: date | None = None
 
+    def extends(self, today: date) -> bool:
+        """Is the expiry extended, to this day at least?"""
+        return self.extended_to is not None and today <= self.extended_to
+
 
 NO_MARKS = LotMarks()
 
@@ -184,7 +188,7 @@ def dispositions(found: Found, *, marks: LotMarks, alerted: bool, today: date) -
     pack, batch, product = found.pack, found.batch, found.product
     assert pack is not None  # noqa: S101 - the caller has compared it
     assert product is not None  # noqa: S101
-    extended = marks.extended_to is not None and today <= marks.extended_to
+    extended = marks.extends(today)
     known = {
         D.ILLEGITIMATE: marks.illegitimate,
         D.SUSPECT: alerted or marks.suspect or (batch is not None and batch.on_hold),

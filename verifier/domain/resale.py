@@ -58,10 +58,6 @@ class Noted:
     marks: LotMarks = NO_MARKS
     alerted: bool = False
 
-    def extends(self, today: date) -> bool:
-        """Is the lot's expiry extended, to this day at least?"""
-        return self.marks.extended_to is not None and today <= self.marks.extended_to
-
 
 NOTHING_NOTED = Noted()
 
@@ -162,7 +158,7 @@ _OWN = {
 
 def own_of(profile: Profile, attempt: Attempt, found: Found, noted: Noted) -> Own:
     """By our own rules for a look at what was found; by an extended expiry the pack has not expired."""
-    if found.pack is not None and noted.extends(attempt.today):
+    if found.pack is not None and noted.marks.extends(attempt.today):
         attempt = replace(attempt, today=min(attempt.today, found.pack.expiry.last_day()))
     return Own(
         decide(profile, attempt, found),
@@ -192,7 +188,7 @@ def decide_resale(
         associated: is there transaction data for this return (360eee-1(g)(1)(F))? None when nobody said.
     """
     found = {*_own(own), *_noted(own.noted), *_network(own, asking)}
-    if not own.noted.extends(today):
+    if not own.noted.marks.extends(today):
         found |= {*_dates(asking, expiry, today, window_days)}
     if associated is False:
         found.add("no_transaction_data")

@@ -187,21 +187,8 @@ def write(tx: Transaction, ports: Ports, asked: Asked, event: PackEvent, body: B
 
 def alert_of(asked: Asked, event: PackEvent, alert_id: UUID) -> NewAlert:
     """What a mismatch is for the manufacturer. It does not make the real pack suspect for others."""
-    code = asked.request.code
-    return NewAlert(
-        alert_id=alert_id,
-        gtin=asked.gtin,
-        serial=code.serial,
-        lot=code.lot,
-        expiry=code.expiry,
-        site_gln=event.site_gln,
-        client_id=event.client_id,
-        code=ALERT,
-        cause=event.code,
-        operation=OPERATION,
-        event_id=event.event_id,
-        raised_at=asked.now,
-        details=event.details,
+    return NewAlert.about(
+        event, asked.request.code, alert_id=alert_id, code=ALERT, cause=event.code, details=event.details
     )
 
 

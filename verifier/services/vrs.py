@@ -140,18 +140,5 @@ def _keep(ports: Ports, asked: AskedQuestion, gtin: str, cause: str | None, now:
 
 def suspect(event: PackEvent, code: PackCode, alert_id: UUID, cause: str) -> NewAlert:
     """The alert about a pack that this attempt has given reason to believe is suspect."""
-    return NewAlert(
-        alert_id=alert_id,
-        gtin=event.gtin,
-        serial=event.serial,
-        lot=code.lot,
-        expiry=code.expiry,
-        site_gln=event.site_gln,
-        client_id=event.client_id,
-        code=ALERT,
-        cause=cause,
-        operation=event.operation,
-        event_id=event.event_id,
-        raised_at=event.received_at,
-        details={"responder_gln": event.details.get("responder_gln")},
-    )
+    details = {"responder_gln": event.details.get("responder_gln")}
+    return NewAlert.about(event, code, alert_id=alert_id, code=ALERT, cause=cause, details=details)

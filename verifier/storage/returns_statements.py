@@ -85,12 +85,13 @@ ANSWER = Statement(
     )
 )
 COUNTED = Statement(text("SELECT count(*) AS packs FROM returned_packs WHERE session_id = :session_id"))
-# by what the network has said of an extended expiry our own calendar says nothing
+# the subject as `lms_rules.lot_subject` writes it; a mark that was taken off is only judged once more in vain
 _MARKED = (
     "EXISTS (SELECT 1 FROM responder_rules m WHERE m.kind = 'lot' AND m.after IS NOT NULL"
     " AND m.subject IN (lpad(CAST(r.gtin AS text), 14, '0') || ' ' || r.lot || ' illegitimate',"
     " lpad(CAST(r.gtin AS text), 14, '0') || ' ' || r.lot || ' suspect'))"
 )
+# by what the network has said of an extended expiry our own calendar says nothing
 DOUBTFUL = Statement(
     text(
         f"SELECT {', '.join(f'r.{name}' for name in names(tables_returns.returned_packs))}"  # noqa: S608

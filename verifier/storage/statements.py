@@ -65,7 +65,7 @@ RAISE = Statement(
         set_={
             "count": text("alerts.count + 1"),
             "last_at": text("excluded.last_at"),
-            "status": text("'new'"),
+            "status": text("CASE WHEN alerts.closed_at IS NULL THEN alerts.status ELSE 'new' END"),
             "closed_at": text("NULL"),
         }
         | {
